@@ -1,0 +1,1 @@
+"""Evolve spiking neural networks."""
