@@ -1,1 +1,28 @@
-"""."""
+"""Data: reading (datasets), dividing (splits), feeding (batches) and varying (augment) labelled images."""
+
+from spenser_gee.data.augment import crop, cutout, flip, shift
+from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
+from spenser_gee.data.datasets import DATASET_NAMES, canonical_name, load_dataset, resolve_root
+from spenser_gee.data.image_data import Dataset, ImageData
+from spenser_gee.data.splits import Split, split
+from spenser_gee.data.torchvision_import import import_torchvision
+
+__all__ = [
+    "DATASET_NAMES",
+    "Batch",
+    "Batches",
+    "Dataset",
+    "ImageData",
+    "Split",
+    "canonical_name",
+    "crop",
+    "cutout",
+    "evaluation_batches",
+    "flip",
+    "import_torchvision",
+    "load_dataset",
+    "resolve_root",
+    "shift",
+    "split",
+    "training_batches",
+]

@@ -1,1 +1,19 @@
-"""."""
+"""Where evaluations run: in this process or in processes of our own. Knows nothing of networks or of search."""
+
+from __future__ import annotations
+
+from spenser_gee.execution.jobs import Evaluate, Executor, Job, WorkerStart, WorkerStartError
+from spenser_gee.execution.open_executor import open_executor
+from spenser_gee.execution.processes import ProcessExecutor
+from spenser_gee.execution.serial import SerialExecutor
+
+__all__ = [
+    "Evaluate",
+    "Executor",
+    "Job",
+    "ProcessExecutor",
+    "SerialExecutor",
+    "WorkerStart",
+    "WorkerStartError",
+    "open_executor",
+]

@@ -1,0 +1,100 @@
+"""Batches of images that stay on the device as bytes, in an order fixed by (seed, epoch).
+
+The order is drawn on the CPU, so it is the same on every device, and its indices go to the device once an
+epoch. Nothing here waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+
+from spenser_gee.data.image_data import ImageData
+from spenser_gee.data.transfer import send
+from spenser_gee.errors import input_error
+from spenser_gee.rng import stream
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Epochs over `data[indices]`; a batch is (images float32 (B, C, H, W) in 0..1, labels int64 (B,)).
+
+    Args:
+        data: on the device where the batches are wanted.
+        indices: int64 (M,), into `data`.
+        batch_size: images a batch.
+        seed: orders the epochs. None: always in the order of `indices`.
+        keep_last: the last batch of an epoch may be smaller. True keeps it (evaluation); False drops it if
+            it holds a single image, which batch normalisation cannot train on.
+
+    Raises:
+        InputError: a batch size below 1, or no batch at all.
+    """
+
+    data: ImageData
+    indices: torch.Tensor
+    batch_size: int
+    seed: int | None = None
+    keep_last: bool = True
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise input_error("batch size", f"expected 1 or more, found {self.batch_size}")
+        if self.steps_per_epoch < 1:
+            raise input_error("batches", f"expected enough images for one batch, found {len(self.indices)}")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        full, rest = divmod(len(self.indices), self.batch_size)
+        return full + (rest >= (1 if self.keep_last else 2))
+
+    def order(self, epoch: int) -> torch.Tensor:
+        """The indices of epoch `epoch` (from 0) in their order, int64 (M,), on the CPU."""
+        indices = self.indices.cpu()
+        if self.seed is None:
+            return indices
+        permutation = stream(self.seed, "batch order", epoch).permutation(len(indices))
+        return indices[torch.from_numpy(permutation)]
+
+    def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, from its batch `start` on."""
+        order = send(self.order(epoch), self.data.images.device)
+        for step in range(start, self.steps_per_epoch):
+            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+            yield to_unit(self.data.images.index_select(0, chosen)), self.data.labels.index_select(0, chosen)
+
+    def endless(self, start: int = 0) -> Iterator[Batch]:
+        """The batches of epoch 0, 1, 2, ... without end, beginning at step `start` of that sequence."""
+        first, within = divmod(start, self.steps_per_epoch)
+        for epoch in count(first):
+            yield from self.epoch(epoch, within if epoch == first else 0)
+
+
+def training_batches(
+    data: ImageData, indices: torch.Tensor, batch_size: int, seed: int, start: int = 0
+) -> Iterator[Batch]:
+    """Shuffled batches over `data[indices]`, without end; every epoch has its own order.
+
+    A last batch of a single image is dropped. `start` skips so many batches (to go on after an interruption)
+    without reading them. See `Batches` for shapes and errors.
+    """
+    return Batches(data, indices, batch_size, seed, keep_last=False).endless(start)
+
+
+def evaluation_batches(data: ImageData, indices: torch.Tensor, batch_size: int) -> Iterator[Batch]:
+    """Every image of `data[indices]` once, in this order. See `Batches` for shapes and errors."""
+    return Batches(data, indices, batch_size).epoch()
+
+
+def to_unit(images: torch.Tensor) -> torch.Tensor:
+    """Bytes to float32 in 0..1.
+
+    A product, because CUDA replaces a division by a constant by a product with its reciprocal: this way the
+    values are the same on every device.
+    """
+    return images.to(torch.float32).mul_(1 / 255)

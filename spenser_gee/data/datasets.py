@@ -1,0 +1,88 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from spenser_gee.data.digits import load_digits
+from spenser_gee.data.image_data import Dataset
+from spenser_gee.data.image_folder import load_image_folder
+from spenser_gee.data.torchvision_sets import SOURCES, load_torchvision_set, missing_data
+from spenser_gee.errors import input_error, nearest
+
+ROOT_VARIABLE: Final = "SPENSER_GEE_DATA"
+_SOURCES = {source.name: source for source in SOURCES}
+DATASET_NAMES: Final = (*_SOURCES, "digits", "image-folder")
+# Spellings in use elsewhere, without case and punctuation.
+_SPELLINGS = {
+    **{name.replace("-", ""): name for name in DATASET_NAMES},
+    "fmnist": "fashion-mnist",
+    "loaddigits": "digits",
+    "sklearndigits": "digits",
+    "folder": "image-folder",
+    "images": "image-folder",
+}
+
+
+def canonical_name(name: str) -> str:
+    """The name in `DATASET_NAMES` that `name` spells (FashionMNIST, fmnist, CIFAR-10, ...).
+
+    Raises:
+        InputError: an unknown name.
+    """
+    known = _SPELLINGS.get("".join(letter for letter in name.lower() if letter.isalnum()))
+    if known is None:
+        raise input_error(
+            "data set",
+            f'unknown name "{name}"{nearest(name.lower(), DATASET_NAMES)}',
+            f"Known: {', '.join(DATASET_NAMES)}.",
+        )
+    return known
+
+
+def resolve_root(explicit: str | None, config: str | None) -> Path | None:
+    """The data root: the command line's, else the config's, else $SPENSER_GEE_DATA, else None."""
+    for value in (explicit, config, os.environ.get(ROOT_VARIABLE)):
+        if value:
+            return Path(value).expanduser()
+    return None
+
+
+def load_dataset(
+    name: str,
+    root: Path | None,
+    download: bool = False,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+) -> Dataset:
+    """The data set `name`, whole, in memory, as bytes.
+
+    Args:
+        name: one of `DATASET_NAMES`, or a usual spelling of it.
+        root: the folder that holds the data in torchvision's layout (`root/FashionMNIST/raw/...`); for
+            "image-folder" the folder or .tar(.gz) itself; not used by "digits".
+        download: fetch missing files with torchvision's downloader.
+        image_size, channels: only for "image-folder", see `load_image_folder`.
+
+    Raises:
+        InputError: an unknown name, or missing, damaged or foreign files; it names them and the remedy.
+    """
+    name = canonical_name(name)
+    if name != "image-folder" and (image_size is not None or channels is not None):
+        raise input_error("data set", f'image_size and channels are for "image-folder", not for "{name}"')
+    if name == "digits":
+        return load_digits()
+    if name == "image-folder":
+        if root is None:
+            raise input_error(
+                "data root",
+                'data set "image-folder": no data root is set',
+                f"Set the folder or .tar(.gz) with --data-root, the config's data root, or {ROOT_VARIABLE}.",
+            )
+        return load_image_folder(root, image_size, channels)
+    if root is None:
+        raise missing_data(_SOURCES[name], None, [])
+    return load_torchvision_set(_SOURCES[name], root, download)

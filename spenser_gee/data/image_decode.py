@@ -1,0 +1,119 @@
+"""Image files to one uint8 tensor: decoding with Pillow, resizing in batches with torch."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from typing import Final
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.functional import interpolate
+
+from spenser_gee.errors import Finding, InputError, Place
+
+# The suffixes that torchvision.datasets.ImageFolder reads.
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
+_GREY_MODES = ("1", "L", "LA", "I;16", "I;16L", "I;16B")
+_PENDING_BYTES = 64 * 2**20
+_SHOWN = 10
+
+
+class Decoder:
+    """Collects images one by one and returns them as `uint8 (N, C, H, W)` in the order they were added.
+
+    Only some 64 MB of images wait for their resizing at any time, so large originals are never all in memory.
+    A file that cannot be read is noted, so that one error at the end names several.
+    """
+
+    def __init__(self, place: str, image_size: int | None, channels: int | None) -> None:
+        self._place = place
+        self._image_size = image_size
+        self._channels = channels
+        self._images: list[torch.Tensor] = []
+        self._paths: list[str] = []
+        self._pending: list[int] = []
+        self._pending_bytes = 0
+        self._findings: list[Finding] = []
+
+    def add(self, path: str, image: bytes) -> None:
+        """Decode the bytes of the image file `path`."""
+        try:
+            pixels = decode_image(image, self._channels)
+        # Pillow's readers raise nearly anything on damaged bytes (OSError, SyntaxError, struct.error, ...).
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            if "cannot identify" in reason:
+                reason = "not an image in a known format" if image else "the file is empty"
+            self._findings.append(Finding(Place(f"{self._place}/{path}"), f"cannot be read: {reason}"))
+            return
+        self._paths.append(path)
+        self._images.append(pixels)
+        if self._image_size is not None and pixels.shape[1:] != (self._image_size, self._image_size):
+            self._pending.append(len(self._images) - 1)
+            self._pending_bytes += pixels.numel()
+            if self._pending_bytes > _PENDING_BYTES:
+                self._resize_pending()
+
+    def finish(self) -> torch.Tensor:
+        """All images, `uint8 (N, C, H, W)`.
+
+        Raises:
+            InputError: some could not be read, or their sizes differ and no size was asked for.
+        """
+        if self._findings:
+            raise InputError(*self._findings[:_SHOWN])
+        self._resize_pending()
+        first = self._images[0].shape[1:]
+        other = next((i for i, image in enumerate(self._images) if image.shape[1:] != first), None)
+        if other is not None:
+            found = " and ".join(
+                f"{self._paths[i]} ({self._images[i].shape[1]} x {self._images[i].shape[2]})"
+                for i in (0, other)
+            )
+            remedy = "Set image_size: every image is then resized to it."
+            raise InputError(
+                Finding(Place(self._place), f"expected images of one size, found {found}", remedy)
+            )
+        channels = max(len(image) for image in self._images)
+        return torch.stack([image.expand(channels, -1, -1) for image in self._images])
+
+    def _resize_pending(self) -> None:
+        alike: dict[torch.Size, list[int]] = defaultdict(list)
+        for position in self._pending:
+            alike[self._images[position].shape].append(position)
+        for positions in alike.values():
+            resized = resize(torch.stack([self._images[i] for i in positions]), self._image_size or 0)
+            for position, image in zip(positions, resized.unbind(), strict=True):
+                # A copy: a view would keep the whole batch alive.
+                self._images[position] = image.clone()
+        self._pending, self._pending_bytes = [], 0
+
+
+def decode_image(image: bytes, channels: int | None) -> torch.Tensor:
+    """The pixels of an image file, `uint8 (C, H, W)`.
+
+    C is `channels`, or where that is None, 1 for a grey image and 3 for any other. Transparency is dropped,
+    and 16-bit grey keeps its upper 8 bits.
+
+    Raises:
+        ValueError: pixels of 32 bits. Whatever Pillow raises on damaged bytes.
+    """
+    with Image.open(io.BytesIO(image)) as opened:
+        opened.load()
+        if opened.mode in ("I", "F"):
+            raise ValueError(f'expected pixels of 8 or 16 bits, found Pillow mode "{opened.mode}"')
+        wanted = channels or (1 if opened.mode in _GREY_MODES else 3)
+        picture: Image.Image = opened
+        if opened.mode.startswith("I;16"):
+            # Pillow's own conversion clips at 255 instead of scaling.
+            picture = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
+        pixels = np.array(picture.convert("L" if wanted == 1 else "RGB"))
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], wanted)).permute(2, 0, 1).contiguous()
+
+
+def resize(images: torch.Tensor, size: int) -> torch.Tensor:
+    """`uint8 (N, C, H, W)` to `uint8 (N, C, size, size)`: bilinear, antialiased, rounded to nearest."""
+    resized = interpolate(images.float(), size=(size, size), mode="bilinear", antialias=True)
+    return resized.round_().clamp_(0, 255).to(torch.uint8)

@@ -1,0 +1,123 @@
+"""The genotype: per part its units, per unit the genes its expansion uses; and its text.
+
+A genotype made here is canonical: a unit holds exactly the genes that its expansion uses, in the order of
+their use. So a sentence has one genotype, and genotype -> sentence -> genotype gives back an equal one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spenser_gee.errors import Place, input_error
+from spenser_gee.grammar.derive import Codon, Derivation, expand, plan_of
+from spenser_gee.grammar.model import Grammar
+from spenser_gee.grammar.sentence import join_tokens, parse_sentence
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of a part. genes: site name -> the codons (alternative or count) or numbers used there."""
+
+    genes: Mapping[str, tuple[Codon, ...]]
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.genes.items()))
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """parts: part name -> its units, in the order of the grammar's start rule."""
+
+    parts: Mapping[str, tuple[Unit, ...]]
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.parts.items()))
+
+    def to_json(self) -> str:
+        """One line of JSON: {part: [{site: [codons]}]}."""
+        parts = {
+            name: [{site: list(values) for site, values in unit.genes.items()} for unit in units]
+            for name, units in self.parts.items()
+        }
+        return json.dumps(parts, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "<genotype>") -> Genotype:
+        """The genotype that `to_json` wrote. Raises InputError where the text is something else."""
+        try:
+            loaded = json.loads(text)
+        except json.JSONDecodeError as error:
+            place = Place(name, error.lineno, error.colno, text.split("\n")[error.lineno - 1])
+            raise input_error(place, f"this is not JSON: {error.msg}", _FORM) from None
+        except (RecursionError, ValueError, TypeError) as error:
+            raise input_error(Place(name, 1, 1), f"this is not JSON: {error}", _FORM) from None
+        if not isinstance(loaded, dict):
+            raise input_error(Place(name, 1, 1), "a genotype is a JSON object", _FORM)
+        return cls({part: _units(units, part, name) for part, units in loaded.items()})
+
+
+_FORM = 'expected  {"part": [{"rule.choice": [0, 1], "rule.number": [0.5]}]}'
+
+
+def _units(units: object, part: str, name: str) -> tuple[Unit, ...]:
+    if not isinstance(units, list) or not all(isinstance(unit, dict) for unit in units):
+        raise input_error(Place(name, 1, 1), f'"{part}" must hold a list of units', _FORM)
+    return tuple(
+        Unit({site: _codons(values, f"{part} {index + 1}: {site}", name) for site, values in unit.items()})
+        for index, unit in enumerate(units)
+    )
+
+
+def _codons(values: object, where: str, name: str) -> tuple[Codon, ...]:
+    if not isinstance(values, list):
+        raise input_error(Place(name, 1, 1), f"{where} must hold a list of numbers", _FORM)
+    for value in values:
+        # bool is an int to Python, and json.loads reads NaN and Infinity.
+        if type(value) not in (int, float) or not (type(value) is int or math.isfinite(value)):
+            raise input_error(Place(name, 1, 1), f"{where}: {str(value)[:40]} is not a finite number", _FORM)
+    return tuple(values)
+
+
+def _derivations(genotype: Genotype, grammar: Grammar) -> list[tuple[str, tuple[Derivation, ...]]]:
+    """Every unit expanded. Total: missing units take first alternatives, surplus units are dropped."""
+    plan = plan_of(grammar)
+    result = []
+    for part in grammar.parts:
+        units = list(genotype.parts.get(part.name, ()))[: part.maximum]
+        units += [Unit({})] * (part.minimum - len(units))
+        result.append((part.name, tuple(expand(plan, part.rule, unit.genes) for unit in units)))
+    return result
+
+
+def canonicalise(genotype: Genotype, grammar: Grammar) -> Genotype:
+    """The same network with exactly the genes it uses: missing genes filled (first alternative, lowest
+    bound), impossible ones replaced in the same way, surplus ones dropped."""
+    derived = _derivations(genotype, grammar)
+    return Genotype({name: tuple(Unit(unit.genes) for unit in units) for name, units in derived})
+
+
+def unit_tokens(genotype: Genotype, grammar: Grammar) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(part name, words and printed numbers) of every unit, in order, without the section words of start.
+
+    This is what a network is built from. Pure and total: a missing or impossible gene takes the first
+    alternative or the lowest bound, surplus genes are ignored. Numbers are printed by `repr`.
+    """
+    derived = _derivations(genotype, grammar)
+    return tuple((name, unit.tokens) for name, units in derived for unit in units)
+
+
+def sentence_of(genotype: Genotype, grammar: Grammar) -> str:
+    """The network as one line of text: `features conv filters=32 kernel=3 ...`."""
+    return join_tokens(grammar, unit_tokens(genotype, grammar))
+
+
+def genotype_from_sentence(grammar: Grammar, text: str, name: str = "<sentence>") -> Genotype:
+    """The genotype of a sentence, which may spread over lines and hold what the grammar ignores (comments).
+
+    Raises InputError at the place where the text leaves the grammar or a number its range.
+    """
+    parsed = parse_sentence(grammar, text, name)
+    return Genotype({part: tuple(Unit(genes) for genes in units) for part, units in parsed})

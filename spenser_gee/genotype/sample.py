@@ -1,0 +1,58 @@
+"""Random genotypes: the number of units of each part, then every unit by random expansion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from spenser_gee.errors import Finding, InputError, Place, nearest
+from spenser_gee.genotype.genotype import Genotype, Unit
+from spenser_gee.grammar.derive import expand, fill_random, plan_of
+from spenser_gee.grammar.model import Grammar
+
+
+def sample_unit(grammar: Grammar, rule: str, rng: np.random.Generator) -> Unit:
+    """A random unit of `rule`: alternatives by their weights, counts uniformly, numbers from their domains;
+    beyond the depth cap only what leads to an end."""
+    return Unit(expand(plan_of(grammar), rule, {}, fill_random(rng)).genes)
+
+
+def check_sizes(grammar: Grammar, sizes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises InputError where `sizes` names an unknown part or a number of units that it cannot have."""
+    findings = []
+    names = [part.name for part in grammar.parts]
+    for name, counts in sizes.items():
+        place = Place("initial sizes")
+        if name not in names:
+            problem = f'the grammar has no part "{name}"{nearest(name, names)}'
+            findings.append(Finding(place, problem, f"its parts are {', '.join(names)}"))
+            continue
+        part = grammar.part(name)
+        wrong = [n for n in counts if type(n) is not int or not part.minimum <= n <= part.maximum]
+        if wrong or not counts:
+            found = ", ".join(map(str, wrong)) or "an empty list"
+            problem = f'"{name}" has {part.minimum} to {part.maximum} units; found {found}'
+            findings.append(Finding(place, problem, "change the list, or the grammar's start rule"))
+    if findings:
+        raise InputError(*findings)
+
+
+def sample_genotype(
+    grammar: Grammar, rng: np.random.Generator, sizes: Mapping[str, tuple[int, ...]] | None = None
+) -> Genotype:
+    """A random genotype.
+
+    sizes: part name -> the numbers of units to draw from, uniformly (SPENSER: features 1, 3 or 5,
+    classification 1); a part that is not named has a uniform number within its bounds.
+    Raises InputError where `sizes` does not fit the grammar.
+    """
+    sizes = sizes or {}
+    check_sizes(grammar, sizes)
+    plan, fill = plan_of(grammar), fill_random(rng)
+    parts = {}
+    for part in grammar.parts:
+        counts = sizes.get(part.name) or range(part.minimum, part.maximum + 1)
+        count = counts[int(rng.random() * len(counts))]
+        parts[part.name] = tuple(Unit(expand(plan, part.rule, {}, fill).genes) for _ in range(count))
+    return Genotype(parts)

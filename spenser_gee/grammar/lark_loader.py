@@ -1,0 +1,383 @@
+"""Reads a `.lark` file, its imports, `%override` and `%extend` with Lark's own grammar reader.
+
+This is the only module that touches `lark.load_grammar`, which is internal to Lark (tested: the range in
+pyproject.toml). Its result is Lark's *uncompiled* definitions, which keep repeated alternatives, `~`, groups
+and template arguments; the compiled rules have lost them.
+
+Lark drops the file of every token and the position of every reference. Both are recovered here: imported
+files are read behind enough blank lines to give every file its own range of positions, and the raw parse
+of each file lists the references of a rule in the same order as the definition does.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lark
+from lark import Token, Tree
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput
+from lark.grammar import Symbol
+from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPattern, _get_parser
+
+import spenser_gee
+from spenser_gee.errors import Finding, InputError, Place, input_error, nearest, place_at
+
+#: Where `numeric.lark` and the example grammars lie.
+SHIPPED = Path(spenser_gee.__file__).parent.parent / "grammars"
+#: Where Lark's own `common.lark` lies.
+LARK_GRAMMARS = Path(lark.__file__).parent / "grammars"
+
+_WORDS = {
+    "RULE": "a rule name",
+    "TERMINAL": "a terminal name",
+    "RULE_MODIFIERS": "a rule",
+    "STRING": 'a "word"',
+    "REGEXP": "a /regular expression/",
+    "NUMBER": "a number",
+    "TILDE": '"~"',
+    "OP": '"?"',
+    "_COLON": '":"',
+    "_COMMA": '","',
+    "_OR": '"|"',
+    "_LPAR": '"("',
+    "_RPAR": '")"',
+    "_LBRACE": '"{"',
+    "_RBRACE": '"}"',
+    "_LBRA": '"["',
+    "_RBRA": '"]"',
+    "_DOT": '"."',
+    "_DOTDOT": '".."',
+    "_TO": '"->"',
+    "_NL": "the end of the line",
+    "_NL_OR": '"|"',
+    "$END": "the end of the file",
+    "_IGNORE": "%ignore",
+    "_IMPORT": "%import",
+    "_OVERRIDE": "%override",
+    "_EXTEND": "%extend",
+    "_DECLARE": "%declare",
+}
+
+
+@dataclass
+class SourceFile:
+    """One grammar file; `first` is the number of blank lines that Lark saw before it."""
+
+    path: str
+    text: str
+    first: int
+    tree: Tree[Token]
+
+    @property
+    def padded(self) -> str:
+        return "\n" * self.first + self.text
+
+
+@dataclass
+class Definition:
+    """One rule or terminal as Lark understood it. `names` gives the token of every reference in `tree`."""
+
+    name: str
+    params: tuple[str, ...]
+    tree: Any
+    options: Any
+    place: Place
+
+
+@dataclass
+class Definitions:
+    """Everything a grammar file defines, with its imports merged in."""
+
+    main: SourceFile
+    files: list[SourceFile]
+    rules: dict[str, Definition] = field(default_factory=dict)
+    terminals: dict[str, Definition] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+    reference_tokens: dict[int, Token] = field(default_factory=dict)
+
+    def place(self, token: Any) -> Place | None:
+        """The place of a token of Lark's, or of a reference; None where it is not known."""
+        token = self.reference_tokens.get(id(token), token)
+        line = getattr(token, "line", None)
+        if line is None:
+            return None
+        file = [file for file in self.files if file.first < line][-1]
+        lines = file.text.split("\n")
+        text = lines[line - file.first - 1] if line - file.first <= len(lines) else ""
+        return Place(file.path, line - file.first, token.column, text)
+
+    def pattern(self, name: str) -> str:
+        """The regular expression of a terminal. Raises what Lark raises where it is none."""
+        tree = copy.deepcopy(self.terminals[name].tree)
+        pattern = (PrepareLiterals() * TerminalTreeToPattern()).transform(tree)
+        text = pattern.to_regexp()
+        re.compile(text)
+        return str(text)
+
+    def ignore_place(self, name: str) -> Place:
+        """Where `%ignore` names the terminal, or where the terminal is defined."""
+        for stmt in statements(self.main.tree, "ignore"):
+            for token in stmt.scan_values(lambda value: isinstance(value, Token)):
+                place = self.place(token)
+                if place and (token == name or name.startswith("__")):
+                    return place
+        return self.terminals[name].place if name in self.terminals else Place(self.main.path, 1, 1)
+
+
+def statements(tree: Tree[Token], *kinds: str) -> Iterator[Tree[Token]]:
+    """The statements of a raw parse that are of these kinds."""
+    for child in tree.children:
+        if isinstance(child, Tree) and child.data in kinds:
+            yield child
+
+
+def read_text(path: str | Path, what: str = "grammar") -> str:
+    """The text of a UTF-8 file. Raises InputError where there is none."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        head = error.object[: error.start].decode("utf-8")
+        place = place_at(str(path), head, len(head))
+        raise input_error(place, "this file is not UTF-8 text", "save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise input_error(str(path), f"cannot read this {what} file: {reason}", "check the path") from None
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _parse_raw(text: str, path: str, first: int) -> Tree[Token]:
+    """Lark's raw parse of one file. Raises InputError at the place where it fails."""
+    if not text.strip():
+        raise input_error(Place(path, 1, 1), "this grammar is empty", 'it needs at least a rule "start"')
+    try:
+        return _get_parser().parse("\n" * first + text + "\n", "start")  # type: ignore[no-any-return]
+    except UnexpectedInput as error:
+        offset = min((error.pos_in_stream or 0) - first, len(text))
+        place = place_at(path, text, offset)
+        if isinstance(error, UnexpectedCharacters):
+            found = f"found {text[offset : offset + 1]!r}"
+            wanted = set(error.allowed or ())
+        else:
+            token = getattr(error, "token", None)
+            word = str(token).strip() if token is not None else ""
+            found = f'found "{word}"' if word else "found the end of the line"
+            wanted = set(getattr(error, "accepts", None) or getattr(error, "expected", ()) or ())
+        names = sorted({_WORDS[name] for name in wanted if name in _WORDS})
+        raise input_error(
+            place,
+            f"this is not the grammar language: {found}, expected {' or '.join(names) or 'something else'}",
+            'a rule reads  name: "word" other_rule | "word"  and goes on over lines that begin with |',
+        ) from None
+    except RecursionError:
+        raise input_error(Place(path, 1, 1), "this grammar is nested too deeply", "use more rules") from None
+
+
+def _import_parts(stmt: Tree[Token]) -> tuple[bool, list[Token], list[Token]]:
+    """Of an %import: whether it is relative, the file's dotted path, the names it takes from there."""
+    path = stmt.children[0]
+    assert isinstance(path, Tree)
+    tokens = [token for token in path.children if isinstance(token, Token)]
+    if len(stmt.children) > 1 and isinstance(stmt.children[1], Tree):
+        return path.data == "import_rel", tokens, list(stmt.children[1].children)  # type: ignore[arg-type]
+    return path.data == "import_rel", tokens[:-1], tokens[-1:]
+
+
+class _Reader:
+    """Reads a file and everything it imports, each behind its own run of blank lines."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, SourceFile] = {}
+        self.lines = 0
+
+    def read(self, text: str, path: str, folder: Path | None, above: tuple[str, ...] = ()) -> SourceFile:
+        first = self.lines
+        # More lines than any file needs: so that not only lines but also character positions are disjoint.
+        self.lines += len(text) + 2
+        file = self.files[path] = SourceFile(path, text, first, _parse_raw(text, path, first))
+        for stmt in statements(file.tree, "import"):
+            self._follow(file, stmt, folder, (*above, path))
+        return file
+
+    def _place(self, file: SourceFile, token: Token) -> Place:
+        return place_at(file.path, file.text, (token.start_pos or 0) - file.first)
+
+    def _follow(
+        self, file: SourceFile, stmt: Tree[Token], folder: Path | None, above: tuple[str, ...]
+    ) -> None:
+        relative, dotted, names = _import_parts(stmt)
+        if not dotted:
+            place = self._place(file, names[0])
+            raise input_error(place, "this %import names no rule", f"write %import .{names[0]} (a, b)")
+        target = find_import("/".join(dotted) + ".lark", folder if relative else None)
+        place = self._place(file, dotted[0])
+        if target is None:
+            if not relative and (LARK_GRAMMARS / ("/".join(dotted) + ".lark")).is_file():
+                return
+            where = f"{folder} and {SHIPPED}" if relative and folder else str(SHIPPED)
+            remedy = f"grammar files are looked for in {where}"
+            raise input_error(place, f'there is no grammar file "{"/".join(dotted)}.lark"', remedy)
+        key = str(target)
+        if key in above:
+            raise input_error(place, f"{key} imports itself", "remove this %import")
+        known = self.files.get(key) or self.read(read_text(target), key, target.parent, above)
+        self._check_names(file, names, known)
+
+    def _check_names(self, file: SourceFile, names: list[Token], target: SourceFile) -> None:
+        known: set[str] = set()
+        for stmt in statements(target.tree, "rule", "term", "import"):
+            if stmt.data == "import":
+                known.update(map(str, _import_parts(stmt)[2]))
+                known.update(str(token) for token in stmt.children[1:] if isinstance(token, Token))
+            else:
+                known.add(str(stmt.children[1 if stmt.data == "rule" else 0]))
+        for name in names:
+            if str(name) not in known:
+                problem = f'{target.path} does not define "{name}"{nearest(name, known)}'
+                raise input_error(self._place(file, name), problem, f"it defines {', '.join(sorted(known))}")
+
+
+def find_import(relative: str, folder: Path | None) -> Path | None:
+    """The file of an import: beside the grammar, else among the shipped grammars."""
+    for base in (folder, SHIPPED):
+        if base is not None and (base / relative).is_file():
+            return base / relative
+    return None
+
+
+def _check_duplicates(reader: _Reader, files: list[SourceFile]) -> None:
+    findings = []
+    for file in files:
+        seen: dict[str, int] = {}
+        for stmt in statements(file.tree, "rule", "term"):
+            name = stmt.children[1 if stmt.data == "rule" else 0]
+            assert isinstance(name, Token)
+            place = reader._place(file, name)
+            if name in seen:
+                what = "rule" if stmt.data == "rule" else "terminal"
+                problem = f'the {what} "{name}" is defined twice (first on line {seen[name]})'
+                findings.append(Finding(place, problem, "rename one, or join both with |"))
+            seen.setdefault(str(name), place.line)
+    if findings:
+        raise InputError(*findings)
+
+
+def read_definitions(text: str, path: str, folder: Path | None) -> Definitions:
+    """Everything that the grammar `text` defines. Raises InputError, and nothing else, on a bad text."""
+    reader = _Reader()
+    main = reader.read(text, path, folder)
+    files = sorted(reader.files.values(), key=lambda file: file.first)
+    _check_duplicates(reader, files)
+
+    def source(base_path: str | None, relative: str) -> tuple[str, str]:
+        target = find_import(relative, Path(base_path) if base_path else None)
+        if target is None:
+            raise OSError(relative)
+        return str(target), reader.files[str(target)].padded
+
+    # A name whose folder is where Lark looks for relative imports; "" means the shipped folder only.
+    name = str(folder / "grammar") if folder is not None else ""
+    builder = GrammarBuilder(False, [source])
+    try:
+        builder.load_grammar(text, name)
+        found = _collect(builder, main, files)
+    except InputError:
+        raise
+    except Exception as error:  # Lark raises assertion, lookup and recursion errors beside its own
+        raise lark_error(error, main) from None
+    return found
+
+
+def lark_error(error: Exception, main: SourceFile) -> InputError:
+    """An error of Lark's own, placed at the first name it quotes that the file contains."""
+    message = str(error).split("\n")[0].strip() or type(error).__name__
+    if isinstance(error, RecursionError):
+        message = "this grammar is nested too deeply"
+    for word in re.findall(r"[A-Za-z_][A-Za-z_0-9]*", message):
+        if word.islower() and (hit := re.search(rf"^\s*(%\w+\s+)?[?!]*{word}\b", main.text, re.M)):
+            return input_error(place_at(main.path, main.text, hit.end() - len(word)), message)
+    return input_error(place_at(main.path, main.text, 0), message, "see the grammar language in the docs")
+
+
+def _collect(builder: GrammarBuilder, main: SourceFile, files: list[SourceFile]) -> Definitions:
+    found = Definitions(main, files, ignored=list(builder._ignore_names))
+    raw = _RawRules(files)
+    for name, definition in builder._definitions.items():
+        head = raw.head(name, definition.tree)
+        place = (found.place(head) if head is not None else None) or Place(main.path, 1, 1)
+        kind = found.terminals if definition.is_term else found.rules
+        kind[str(name)] = Definition(str(name), definition.params, definition.tree, definition.options, place)
+        if not definition.is_term and definition.tree is not None:
+            for body in bodies(definition.tree):
+                symbols = list(_symbols(body))
+                tokens = raw.references(name, body)
+                if len(symbols) == len(tokens):
+                    found.reference_tokens.update((id(s), t) for s, t in zip(symbols, tokens, strict=True))
+    return found
+
+
+def bodies(tree: Any) -> list[Any]:
+    """The texts a rule was made of: what `%extend` added (each a tree of its own), then the rule's own."""
+    extensions = [child for child in tree.children if isinstance(child, Tree) and child.data == "expansions"]
+    own = [child for child in tree.children if not (isinstance(child, Tree) and child.data == "expansions")]
+    return [*extensions, Tree("expansions", own)]
+
+
+def _symbols(tree: Any) -> Iterator[Any]:
+    for child in tree.children:
+        if isinstance(child, Symbol):
+            yield child
+        elif isinstance(child, Tree):
+            yield from _symbols(child)
+
+
+def _tokens(tree: Any) -> Iterator[Token]:
+    for child in tree.children:
+        if isinstance(child, Token):
+            yield child
+        elif isinstance(child, Tree):
+            yield from _tokens(child)
+
+
+class _RawRules:
+    """The rules of all files as Lark's raw parse has them, found by position or else by name."""
+
+    def __init__(self, files: list[SourceFile]) -> None:
+        self.starts: list[int] = []
+        self.rules: list[Tree[Token]] = []
+        self.by_name: dict[str, list[int]] = {}
+        for file in files:
+            for stmt in statements(file.tree, "rule", "term", "override", "extend"):
+                inner = stmt.children[0] if stmt.data in ("override", "extend") else stmt
+                assert isinstance(inner, Tree)
+                name = inner.children[1 if inner.data == "rule" else 0]
+                assert isinstance(name, Token)
+                self.by_name.setdefault(str(name), []).append(len(self.rules))
+                self.starts.append(name.start_pos or 0)
+                self.rules.append(inner)
+
+    def _find(self, name: str, body: Any) -> Tree[Token] | None:
+        for token in _tokens(body) if body is not None else ():
+            if token.start_pos is not None:
+                return self.rules[bisect_right(self.starts, token.start_pos) - 1]
+        position = getattr(name, "start_pos", None)
+        if position is not None and position in self.starts:
+            return self.rules[self.starts.index(position)]
+        found = self.by_name.get(name) or self.by_name.get(str(name).split("__")[-1]) or []
+        return self.rules[found[0]] if found else None
+
+    def head(self, name: str, tree: Any) -> Token | None:
+        own = bodies(tree)[-1] if tree is not None else None
+        rule = self._find(name, own)
+        return rule.children[1 if rule.data == "rule" else 0] if rule is not None else None  # type: ignore[return-value]
+
+    def references(self, name: str, body: Any) -> list[Token]:
+        rule = self._find(name, body)
+        if rule is None:
+            return []
+        return [token for token in _tokens(rule.children[-1]) if token.type in ("RULE", "TERMINAL")]

@@ -1,0 +1,231 @@
+"""Gives a gene-encoded network the start that its training begins with: plain, random, or evolved.
+
+The evolved one has to pay: it gets a stated share of the training's compute, and it has to beat the start
+that nothing was spent on, on fresh batches (docs/initialisation.md has the measurements behind this).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spenser_gee.initialisation.cma_search import Centre, CMAResult, CMASettings, search_starts
+from spenser_gee.initialisation.inherit import inherited_genes
+from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy, temporal_difference
+from spenser_gee.initialisation.start import GeneStart, StartFrame, plain_start, random_start
+from spenser_gee.network.build import SpikingNetwork
+from spenser_gee.phenotype.plan import Plan
+from spenser_gee.rng import derive_seed
+from spenser_gee.training.liveness import dead_reason, probe
+from spenser_gee.training.losses import loss_value, needs_membrane
+from spenser_gee.training.source import Source
+from spenser_gee.training.train import Budget, train
+
+# A forward pass without gradients, in units of a training step (forward, backward, optimiser).
+FORWARD_COST = 1 / 3
+
+Inherit = Literal["none", "distribution", "trained"]
+
+
+@dataclass(frozen=True, eq=False)
+class ParentGenes:
+    """What an offspring can inherit: the parent's start, and its trained tensors by name."""
+
+    plan: Plan
+    start: GeneStart
+    tensors: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class InnerSettings:
+    """The inner search. `terms`: "off" (plain start), "random" (the paper's), or the terms of CMA-ES."""
+
+    terms: str = "L+r1+r2"
+    generations: int = 5
+    population: int = 8
+    steps: int = 8
+    budget_share: float | None = 0.1
+    lambda1: float = -0.7
+    lambda2: float = -0.7
+    covariance: str = "auto"
+    guard_batches: int = 2
+    inherit: Inherit = "trained"
+
+
+@dataclass(frozen=True, eq=False)
+class InnerRecord:
+    """What the inner search did. `chosen`: which start is trained; `cost`: in training steps."""
+
+    start: GeneStart | None
+    chosen: str
+    cost: float = 0.0
+    steps: int = 0
+    guard: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Mapping[str, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, without G."""
+        return {
+            "chosen": self.chosen,
+            "cost": self.cost,
+            "steps": self.steps,
+            "guard": dict(self.guard),
+            "history": [dict(row) for row in self.history],
+        }
+
+
+def evolve_start(
+    network: SpikingNetwork,
+    plan: Plan,
+    source: Source,
+    settings: InnerSettings,
+    training_steps: int | None,
+    seed: int,
+    parent: ParentGenes | None = None,
+) -> InnerRecord:
+    """Sets the genes of `network` (in place) and says how they were found.
+
+    Args:
+        source: EvoTrain; no other data is touched.
+        training_steps: of the training that follows; with `budget_share` it caps the search. None: no cap.
+        seed: of this candidate's draws.
+        parent: whose genes may be inherited.
+    """
+    if not plan.encodings:
+        return InnerRecord(None, "no gene-encoded layers")
+    if settings.terms == "random":
+        frame, start = random_start(plan, seed)
+        frame.apply(network, start)
+        return InnerRecord(start, "random")
+    frame, base, centre, name = _base_start(plan, settings, seed, parent)
+    frame.apply(network, base)
+    if settings.terms == "off":
+        return InnerRecord(base, name)
+    fitted = _fit_to_budget(settings, training_steps)
+    if fitted is None:
+        return InnerRecord(base, f"{name} (the budget is too small for a generation)")
+    trial = _Trial(network, plan, source, frame, fitted.steps, seed)
+    cma = CMASettings(
+        fitted.generations,
+        fitted.population,
+        fitted.terms,
+        fitted.lambda1,
+        fitted.lambda2,
+        fitted.covariance,
+    )
+    found = search_starts(centre, trial.generation, cma, derive_seed(seed, "inner"))
+    cost = found.evaluations * (fitted.steps + FORWARD_COST)
+    guard = _guard(trial, base, found, fitted, name)
+    cost += len(guard) * (fitted.steps + FORWARD_COST * fitted.guard_batches)
+    chosen = _choose(guard, found, name)
+    start = found.best if chosen == "evolved" and found.best is not None else base
+    trial.restore()
+    frame.apply(network, start)
+    return InnerRecord(start, chosen, cost, fitted.steps, guard, found.history)
+
+
+def _base_start(
+    plan: Plan, settings: InnerSettings, seed: int, parent: ParentGenes | None
+) -> tuple[StartFrame, GeneStart, Centre, str]:
+    """The start that costs nothing, and the centre of the search: plain, or inherited."""
+    frame, plain = plain_start(plan, seed)
+    genes = plan.spec.genes.count
+    if settings.inherit == "none" or parent is None or parent.start.G.shape != (genes, genes):
+        return frame, plain, Centre(plain.beta1, plain.beta2, np.zeros_like(plain.G), frame.sigma_G), "plain"
+    start, name = replace(parent.start, seed=seed), "inherited distribution"
+    if settings.inherit == "trained":
+        tensors = inherited_genes(parent.plan, parent.tensors, plan)
+        G = parent.tensors["genes.G"].double().cpu().numpy()
+        frame, start, name = replace(frame, inherited=tensors), replace(start, G=G), "inherited genes"
+    # Around an inherited G the samples are perturbations: a third of a unit keeps most of it.
+    unit = float(start.G.std()) or frame.sigma_G
+    return frame, start, Centre(start.beta1, start.beta2, start.G, unit, sigma0=0.3), name
+
+
+def _fit_to_budget(settings: InnerSettings, training_steps: int | None) -> InnerSettings | None:
+    """As many steps and then generations as the share of the training's steps pays for; None if not one."""
+    if settings.budget_share is None or training_steps is None:
+        return settings
+    allowed = settings.budget_share * training_steps
+    for generations in range(settings.generations, 0, -1):
+        # A loss taken at birth (0 steps) is the last resort: it says the least.
+        for steps in range(settings.steps, -1, -1):
+            search = generations * settings.population * (steps + FORWARD_COST)
+            guard = 2 * (steps + FORWARD_COST * settings.guard_batches) if settings.guard_batches else 0.0
+            if search + guard <= allowed:
+                return replace(settings, generations=generations, steps=steps)
+    return None
+
+
+class _Trial:
+    """Short trainings of one network from different starts, all else being equal."""
+
+    def __init__(
+        self, network: SpikingNetwork, plan: Plan, source: Source, frame: StartFrame, steps: int, seed: int
+    ) -> None:
+        self._network, self._plan, self._source, self._frame = network, plan, source, frame
+        self._steps, self._seed = steps, seed
+        self._birth = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    def restore(self) -> None:
+        """Back to the weights of birth."""
+        self._network.load_state_dict(self._birth)
+
+    def generation(self, starts: Sequence[GeneStart], generation: int) -> list[Terms]:
+        """The terms of each start, on batches and spike noise that the whole generation shares."""
+        seed = derive_seed(self._seed, "inner batches", generation)
+        return [self.terms(start, seed, batches=1) for start in starts]
+
+    def terms(self, start: GeneStart, seed: int, batches: int) -> Terms:
+        """L after the short training, on `batches` batches that it has not seen; r1 on the first of them."""
+        network, spec = self._network, self._plan.spec
+        self.restore()
+        self._frame.apply(network, start)
+        stream = self._source.training(seed)
+        stimulus = self._source.stimulus(spec, seed, augment=False)
+        losses: list[Tensor] = []
+        r1 = torch.zeros(())
+        for number in range(batches):
+            images, labels = next(stream)
+            signal = stimulus(images)
+            if number == 0:
+                if dead_reason(probe(network, signal)) is not None:
+                    return DEAD
+                record = train(network, spec, stream, stimulus, Budget(steps=self._steps))
+                if record.outcome != "complete":
+                    return DEAD
+            with torch.no_grad():
+                output = network(signal, membrane=needs_membrane(spec.loss))
+                losses.append(loss_value(spec.loss, output, labels))
+                if number == 0:
+                    r1 = temporal_difference(output.spikes)
+        loss = float(torch.stack(losses).mean())
+        if not np.isfinite(loss):
+            return DEAD
+        return Terms(loss, float(r1), spatial_entropy(start.G))
+
+
+def _guard(
+    trial: _Trial, base: GeneStart, found: CMAResult, settings: InnerSettings, name: str
+) -> dict[str, float]:
+    """Losses of the base and the evolved start on fresh batches."""
+    if found.best is None or settings.guard_batches == 0:
+        return {}
+    seed = derive_seed(trial._seed, "guard")
+    return {
+        name: trial.terms(base, seed, settings.guard_batches).loss,
+        "evolved": trial.terms(found.best, seed, settings.guard_batches).loss,
+    }
+
+
+def _choose(guard: Mapping[str, float], found: CMAResult, name: str) -> str:
+    if found.best is None:
+        return f"{name} (all evolved starts are dead)"
+    if not guard:
+        return "evolved"
+    return "evolved" if guard["evolved"] < guard[name] else name

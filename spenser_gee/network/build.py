@@ -1,0 +1,291 @@
+"""From a plan to a spiking network in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spenser_gee.network import layers
+from spenser_gee.network.gene import (
+    encoding_name,
+    encoding_shape,
+    expand,
+    population_scales,
+    preserving_start,
+    sample_encoding,
+)
+from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
+from spenser_gee.phenotype.spec import (
+    LIF,
+    AdaptivePool,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dropout,
+    FullyConnected,
+    GlobalPool,
+    MaxPool,
+    Skip,
+)
+from spenser_gee.rng import derive_seed
+
+
+class Rates(NamedTuple):
+    """Activity of one forward pass, as tensors on the network's device.
+
+    spikes: (number of LIF layers,) mean spikes a neuron and time step.
+    inputs: (number of conv and fc layers,) share of their inputs that is not 0, over time steps and samples:
+        what decides how many operations an event-driven layer needs.
+    """
+
+    spikes: Tensor
+    inputs: Tensor
+
+
+class Output(NamedTuple):
+    """What a network gives for a batch.
+
+    spikes: (T, B, classes). membrane: (T, B, classes) of the last neurons if wanted, else None. Both are the
+    last layer's values if the network does not end with LIF neurons. rates: if wanted, else None.
+    """
+
+    spikes: Tensor
+    membrane: Tensor | None
+    rates: Rates | None
+
+
+class Genes(nn.Module):
+    """The gene-interaction matrix G (g, g), and the encodings E (channels * spread, positions, g) by name."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        count = plan.spec.genes.count
+        self.G = nn.Parameter(torch.zeros(count, count))
+        self.E = nn.ParameterDict(
+            {
+                encoding_name(key): nn.Parameter(torch.zeros(encoding_shape(key, count)))
+                for key in plan.encodings
+            }
+        )
+
+    def weights(self, planned: PlannedLayer) -> Tensor:
+        """(out, in, positions) of a gene-coded layer; sources that are concatenated lie side by side."""
+        assert planned.gene_out is not None
+        sources = [self.E[encoding_name(key)] for key in planned.gene_in]
+        source = sources[0] if len(sources) == 1 else torch.cat(sources)
+        return expand(source, self.G, self.E[encoding_name(planned.gene_out)])
+
+
+class SpikingNetwork(nn.Module):
+    """A network that runs all time steps at once: (T, B, C, H, W) -> (T, B, classes).
+
+    Direct weights start from N(0, 2 / fan_in), biases from 0, genes from the variance-preserving start.
+    """
+
+    def __init__(self, plan: Plan, time_steps: int, seed: int) -> None:
+        super().__init__()
+        if time_steps < 1:
+            raise ValueError(f"time_steps is {time_steps}, expected at least 1")
+        self.plan, self.time_steps = plan, time_steps
+        self.encoding_names: dict[EncodingKey, str] = {key: encoding_name(key) for key in plan.encodings}
+        self.layers = nn.ModuleList(
+            _module(planned, time_steps, derive_seed(seed, "weights", index))
+            for index, planned in enumerate(plan.layers)
+        )
+        self.genes = Genes(plan) if plan.encodings else None
+        self._sources = {unit: _last_layer(plan, unit) for unit in _source_units(plan)}
+        if self.genes is not None:
+            beta1, beta2, sigma = preserving_start(plan)
+            generator = torch.Generator().manual_seed(derive_seed(seed, "genes"))
+            interactions = torch.randn(self.genes.G.shape, generator=generator).mul_(sigma)
+            self.set_genes(interactions, seed, beta1, beta2, population_scales(plan))
+
+    def set_genes(
+        self,
+        interactions: Tensor,
+        seed: int,
+        beta1: float,
+        beta2: float,
+        scales: Mapping[EncodingKey, float] | None = None,
+    ) -> None:
+        """Sets G (g, g) and draws every E anew: scale * clip(N(0, beta1^2), -beta2, beta2) (GEE Eq. 9).
+
+        Each E depends on the seed and its own name only, not on which others there are. scales: factor of
+        each encoding; none = 1 for all (the paper's scheme). Without gene-coded layers nothing happens.
+        """
+        if self.genes is None:
+            return
+        with torch.no_grad():
+            self.genes.G.copy_(interactions)
+            for key, name in self.encoding_names.items():
+                generator = torch.Generator().manual_seed(derive_seed(seed, "encoding", name))
+                parameter = self.genes.E[name]
+                scale = 1.0 if scales is None else scales[key]
+                parameter.copy_(sample_encoding(parameter.shape, beta1, beta2, generator, scale))
+
+    def inherit_genes(self, weights: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Takes over genes.G and every genes.E.<name> of another network's state that has the same name and
+        shape here; the rest stays. Returns the names taken over."""
+        own = {name: value for name, value in self.named_parameters() if name.startswith("genes.")}
+        taken = tuple(name for name in own if name in weights and weights[name].shape == own[name].shape)
+        with torch.no_grad():
+            for name in taken:
+                own[name].copy_(weights[name])
+        return taken
+
+    def use_generator(self, generator: torch.Generator | None) -> None:
+        """Draws dropout masks from `generator` (on the network's device) instead of torch's default one."""
+        for layer in self.layers:
+            if isinstance(layer, layers.Dropout):
+                layer.generator = generator
+
+    def firing_rates(self, x: Tensor) -> Rates:
+        """The activity for an input as in `forward`, without gradients, in the present mode."""
+        with torch.no_grad():
+            rates = self(x, rates=True).rates
+        assert isinstance(rates, Rates)
+        return rates
+
+    def forward(self, x: Tensor, membrane: bool = False, rates: bool = False) -> Output:
+        """x: (T, B, C, H, W), or (1, B, C, H, W) for an input that is the same at every step: it is computed
+        once up to where time matters. membrane, rates: whether these outputs are wanted.
+
+        Raises ValueError for another number of steps or another shape than planned.
+        """
+        if x.dim() != 5 or x.shape[0] not in (1, self.time_steps) or x.shape[2:] != self.plan.input_shape:
+            expected = f"({self.time_steps} or 1, batch, {', '.join(map(str, self.plan.input_shape))})"
+            raise ValueError(f"the input has shape {tuple(x.shape)}, expected {expected}")
+        run = _Run(self.time_steps, x.shape[1], membrane, rates)
+        signal = x.flatten(0, 1)
+        outputs = {-1: signal}  # by layer; those that a skip reads
+        last = len(self.plan.layers) - 1
+        for index, (planned, layer) in enumerate(zip(self.plan.layers, self.layers, strict=True)):
+            if isinstance(layer, layers.Weighted):
+                run.note_input(signal)
+                genetic = (
+                    self.genes.weights(planned) if self.genes is not None and planned.gene_coded else None
+                )
+                signal = layer(signal, genetic)
+            elif isinstance(layer, layers.LIF):
+                signal = run.fire(layer, signal, index == last)
+            elif isinstance(layer, layers.SkipJoin):
+                assert planned.join is not None
+                signal = layer(*run.alike(signal, outputs[self._sources[planned.join.source]]))
+            else:
+                signal = run.expand(signal) if layer.needs_time else signal
+                signal = layer(signal, run.steps(signal))
+            if index in self._sources.values():
+                outputs[index] = signal
+        return run.output(signal)
+
+
+class _Run:
+    """One forward pass: what is static and what is not, and what is recorded on the way."""
+
+    def __init__(self, time_steps: int, batch: int, membrane: bool, rates: bool) -> None:
+        self.time_steps, self.batch, self.rates = time_steps, batch, rates
+        self.want_membrane = membrane
+        self.membrane: Tensor | None = None
+        self.spike_rates: list[Tensor] = []
+        self.input_rates: list[Tensor] = []
+
+    def steps(self, signal: Tensor) -> int:
+        """T, or 1 for a static signal."""
+        return signal.shape[0] // self.batch if self.batch else self.time_steps
+
+    def expand(self, signal: Tensor) -> Tensor:
+        """The signal with T time steps."""
+        if self.steps(signal) == self.time_steps:
+            return signal
+        return signal.unsqueeze(0).expand(self.time_steps, *signal.shape).flatten(0, 1)
+
+    def alike(self, here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """Both with T steps unless both are static."""
+        if self.steps(here) == self.steps(there):
+            return here, there
+        return self.expand(here), self.expand(there)
+
+    def fire(self, layer: layers.LIF, signal: Tensor, is_last: bool) -> Tensor:
+        """Spikes of a layer of neurons. A static current is not copied for every step."""
+        currents = layers.split_time(signal, self.steps(signal))
+        if currents.shape[0] != self.time_steps:
+            currents = currents.expand(self.time_steps, *currents.shape[1:])
+        spikes: Tensor
+        spikes, membrane = layer(currents, membrane=is_last and self.want_membrane)
+        if is_last:
+            self.membrane = membrane
+        if self.rates:
+            self.spike_rates.append(spikes.detach().mean())
+        return spikes.flatten(0, 1)
+
+    def note_input(self, signal: Tensor) -> None:
+        if self.rates:
+            self.input_rates.append(torch.count_nonzero(signal.detach()) / signal.numel())
+
+    def output(self, signal: Tensor) -> Output:
+        spikes = layers.split_time(self.expand(signal), self.time_steps).flatten(2)
+        membrane = self.membrane
+        if membrane is not None:
+            membrane = membrane.flatten(2)
+        elif self.want_membrane:
+            membrane = spikes
+        rates = Rates(torch.stack(self.spike_rates), torch.stack(self.input_rates)) if self.rates else None
+        return Output(spikes, membrane, rates)
+
+
+def build_network(plan: Plan, time_steps: int, seed: int) -> SpikingNetwork:
+    """The network of a plan for T = `time_steps`, with weights drawn from the seed; on the CPU, in float32."""
+    return SpikingNetwork(plan, time_steps, seed)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Numbers that training changes."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _source_units(plan: Plan) -> set[int]:
+    return {planned.join.source for planned in plan.layers if planned.join is not None}
+
+
+def _last_layer(plan: Plan, unit: int) -> int:
+    """The layer whose output is that of a unit; -1 is the input. A unit without layers passes its input on."""
+    return max((index for index, planned in enumerate(plan.layers) if planned.unit <= unit), default=-1)
+
+
+def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:
+    """The module of a planned layer."""
+    spec, channels = planned.layer, planned.input[0]
+    if isinstance(spec, (Conv, FullyConnected)):
+        return _weighted(spec, planned, seed)
+    if isinstance(spec, MaxPool):
+        return layers.Pool("max", spec.size)
+    if isinstance(spec, AvgPool):
+        return layers.Pool("avg", spec.size)
+    if isinstance(spec, AdaptivePool):
+        return layers.Pool("adaptive", spec.size)
+    if isinstance(spec, GlobalPool):
+        return layers.Pool("global")
+    if isinstance(spec, BatchNorm):
+        return (
+            layers.BatchNorm(channels)
+            if spec.over == "time-batch"
+            else layers.StepBatchNorm(channels, time_steps)
+        )
+    if isinstance(spec, Dropout):
+        return layers.Dropout(spec.rate) if spec.mask == "sample" else layers.StepDropout(spec.rate)
+    if isinstance(spec, LIF):
+        return layers.LIF(spec)
+    assert isinstance(spec, Skip)
+    assert planned.join is not None
+    return layers.SkipJoin(planned.join, spec.mode, planned.input, seed)
+
+
+def _weighted(spec: Conv | FullyConnected, planned: PlannedLayer, seed: int) -> layers.Weighted:
+    out, fan_in = planned.output[0], planned.fan_in
+    if isinstance(spec, Conv):
+        shape: tuple[int, ...] = (out, planned.input[0], spec.kernel, spec.kernel)
+        return layers.Weighted(shape, fan_in, spec.bias, planned.gene_coded, spec.stride, spec.padding, seed)
+    return layers.Weighted((out, fan_in), fan_in, spec.bias, planned.gene_coded, 1, "valid", seed)

@@ -1,0 +1,132 @@
+"""Genotype -> network: reads the words of a sentence as (keyword, {key: value}).
+
+Pure and total on genotypes of a grammar that passed `check_words`: no randomness, no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, get_args
+
+from spenser_gee.errors import input_error, nearest
+from spenser_gee.genotype.genotype import Genotype, unit_tokens
+from spenser_gee.grammar.model import Grammar
+from spenser_gee.phenotype.spec import (
+    CLASSES,
+    KEYWORDS,
+    Augmentation,
+    Clip,
+    Conv,
+    Dropout,
+    FullyConnected,
+    Genes,
+    Input,
+    Layer,
+    Loss,
+    NetworkSpec,
+    Nothing,
+    Optimiser,
+    Schedule,
+    Skip,
+    keys_of,
+)
+
+
+def decode(genotype: Genotype, grammar: Grammar) -> NetworkSpec:
+    """The network that `genotype` means. Equal networks get equal specs: silent genes are dropped."""
+    return read_units(tokens for _, tokens in unit_tokens(genotype, grammar))
+
+
+def read_units(units: Iterable[tuple[str, ...]]) -> NetworkSpec:
+    """The network that the words of each unit describe. A later macro word of a kind replaces an earlier one,
+    except augmentations, which add up.
+
+    Raises InputError for words that the builder does not know (a checked grammar has none).
+    """
+    layers: list[tuple[Layer, ...]] = []
+    macro: dict[str, Any] = {}
+    augmentation: list[Any] = []
+    for tokens in units:
+        unit: list[Layer] = []
+        for part in _read_words(tokens):
+            if isinstance(part, get_args(Layer)):
+                unit.append(part)
+            elif isinstance(part, get_args(Augmentation)):
+                augmentation.append(part)
+            elif not isinstance(part, Nothing):
+                macro[_macro_name(part)] = part
+        if unit:
+            layers.append(tuple(unit))
+    return _without_silent_genes(NetworkSpec(units=tuple(layers), augmentation=tuple(augmentation), **macro))
+
+
+def _macro_name(part: Any) -> str:
+    kinds = {"genes": Genes, "input": Input, "loss": Loss, "optimiser": Optimiser, "schedule": Schedule}
+    for name, kind in kinds.items():
+        if isinstance(part, kind):
+            return name
+    assert isinstance(part, Clip)
+    return "clip"
+
+
+def _read_words(tokens: tuple[str, ...]) -> Iterator[Any]:
+    """Groups `word key = value key = value word ...` into parts."""
+    position = 0
+    while position < len(tokens):
+        word = tokens[position]
+        position += 1
+        settings: dict[str, Any] = {}
+        kind = KEYWORDS.get(word)
+        if kind is None:
+            raise input_error("<sentence>", f'unknown word "{word}"{nearest(word, KEYWORDS)}')
+        while position + 2 < len(tokens) and tokens[position + 1] == "=":
+            key, value = tokens[position], tokens[position + 2]
+            settings[key] = read_value(word, key, value)
+            position += 3
+        yield kind(**settings)
+
+
+def read_value(word: str, key: str, text: str) -> Any:
+    """The value of `key=text` of a keyword. Raises InputError where the key or the value is unknown."""
+    keys = keys_of(KEYWORDS[word])
+    if key not in keys:
+        known = ", ".join(keys) or "no keys at all"
+        raise input_error("<sentence>", f'"{word}" has no key "{key}"{nearest(key, keys)} (it has {known})')
+    declared, default = keys[key]
+    problem = input_error("<sentence>", f"{word}: {key}={text} is not in: {declared.describe()}")
+    if text in declared.choices:
+        if declared.kind == "whole":
+            return CLASSES
+        return text == "true" if isinstance(default, bool) else text
+    if declared.kind == "choice":
+        raise problem
+    try:
+        number = float(text)
+    except ValueError:
+        raise problem from None
+    if not declared.low <= number <= declared.high or (declared.kind == "whole" and number != int(number)):
+        raise problem
+    return int(number) if declared.kind == "whole" else number
+
+
+def _without_silent_genes(spec: NetworkSpec) -> NetworkSpec:
+    """Drops what has no effect (a skip to nowhere, dropout of rate 0, g without gene-coded layers), so that
+    networks that behave alike have equal specs."""
+    units = []
+    for index, unit in enumerate(spec.units):
+        kept = [layer for layer in unit if not _is_silent(layer, index)]
+        units.append(tuple(kept))
+    gene_coded = any(
+        isinstance(layer, (Conv, FullyConnected)) and layer.weights == "gene" for unit in units for layer in unit
+    )
+    return replace(spec, units=tuple(units), genes=spec.genes if gene_coded else Genes())
+
+
+def _is_silent(layer: Layer, unit_index: int) -> bool:
+    if isinstance(layer, Skip):
+        # Unit `unit_index` (from 0) has unit_index units before it, and the input before those.
+        return layer.back == 0 or layer.back > unit_index + 1
+    return isinstance(layer, Dropout) and layer.rate == 0.0
+
+

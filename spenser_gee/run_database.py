@@ -1,0 +1,130 @@
+"""The sqlite database of a run: its schema, and how it is opened without a traceback.
+
+Write-ahead logging: one writer (the process that runs the search) and any number of readers at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from spenser_gee.errors import InputError, input_error
+
+# "SGEE" in ASCII: tells a run's database from any other sqlite file.
+APPLICATION_ID = 0x53474545
+SCHEMA_VERSION = 1
+
+# Times are seconds since the epoch. Columns named *_json hold JSON. A fitness is NULL unless complete.
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE candidates (
+    id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, parents_json TEXT NOT NULL, origin_json TEXT NOT NULL,
+    genotype_json TEXT NOT NULL, sentence TEXT NOT NULL, phenotype_key TEXT NOT NULL);
+CREATE TABLE evaluations (
+    candidate_id INTEGER NOT NULL REFERENCES candidates (id), generation INTEGER NOT NULL, status TEXT NOT NULL,
+    fitness REAL, objectives_json TEXT NOT NULL, cost_json TEXT NOT NULL, reason TEXT NOT NULL,
+    details_json TEXT NOT NULL, started REAL, finished REAL, worker TEXT, recorded REAL NOT NULL,
+    PRIMARY KEY (generation, candidate_id));
+CREATE INDEX evaluations_of_candidate ON evaluations (candidate_id, generation);
+CREATE TABLE inner (
+    candidate_id INTEGER NOT NULL, generation INTEGER NOT NULL, cma_generation INTEGER NOT NULL,
+    values_json TEXT NOT NULL, PRIMARY KEY (candidate_id, generation, cma_generation));
+CREATE TABLE generations (
+    generation INTEGER PRIMARY KEY, best_id INTEGER, best_fitness REAL, best_mean REAL, best_standard_error REAL,
+    mean_fitness REAL, evaluations INTEGER NOT NULL, counts_json TEXT NOT NULL, seconds REAL NOT NULL,
+    recorded REAL NOT NULL);
+CREATE TABLE state (generation INTEGER PRIMARY KEY, state_json TEXT NOT NULL);
+CREATE TABLE final (id INTEGER PRIMARY KEY CHECK (id = 1), result_json TEXT NOT NULL, recorded REAL NOT NULL);
+CREATE TABLE events (id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL);
+"""
+
+
+def create_database(path: Path, meta: dict[str, str]) -> sqlite3.Connection:
+    """A new database with the schema; the connection to write to it."""
+    with translated(path):
+        connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
+        connection.execute("PRAGMA journal_mode = WAL")
+        with transaction(connection):
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        return connection
+
+
+def open_database(path: Path, write: bool) -> sqlite3.Connection:
+    """A connection to an existing, sound database of this schema. InputError for anything else."""
+    if not path.is_file():
+        raise input_error(str(path), "no such file: this is not a run folder", "give the folder of a run")
+    with translated(path):
+        connection = _connect(f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}")
+        try:
+            _check(connection, path)
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if write or "unable to open" not in str(error):
+                raise
+            # A reader of a write-ahead log needs to write beside it, which a read-only folder forbids; without
+            # a writer the file is complete by itself.
+            connection = _connect(f"{path.absolute().as_uri()}?immutable=1")
+            _check(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=30.0, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    # NORMAL: a killed process loses nothing; a power failure may lose the last commits but damages nothing.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise input_error(str(path), "not the database of a run", "give the folder of a run")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
+        raise input_error(
+            str(path),
+            f"schema version {version}, expected {SCHEMA_VERSION}",
+            "open it with the version of spenser_gee that wrote it (environment.json names it)",
+        )
+    problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise sqlite3.DatabaseError(problem.replace("\n", " "))
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """sqlite's errors in the block become an InputError which names the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _input_error(path, error) from error
+
+
+def _input_error(path: Path, error: sqlite3.Error) -> InputError:
+    if isinstance(error, sqlite3.OperationalError):
+        remedy = "check the disk's free space and the permissions, then resume the run"
+        return input_error(str(path), f"the run's database cannot be used: {error}", remedy)
+    remedy = "restore the file from a copy; `sqlite3 run.sqlite .recover` may save a part of it"
+    return input_error(str(path), f"the run's database is damaged: {error}", remedy)
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block's writes, or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

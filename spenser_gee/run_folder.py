@@ -1,0 +1,400 @@
+"""The folder of a run: what a run writes, and how it is read back.
+
+config.yaml         the resolved configuration     run.sqlite   everything that happened, see run_database
+grammar.lark        the grammar's text             weights/     trained weights of candidates
+environment.json    versions, hardware, command    best.safetensors, last.safetensors
+lock                held by the process that writes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import yaml
+
+from spenser_gee.atomic import TEMPORARY_SUFFIX, atomic_path, write_json, write_text
+from spenser_gee.errors import input_error
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.run_database import create_database, open_database, transaction, translated
+from spenser_gee.run_lock import is_locked, take_lock
+from spenser_gee.search.record import GenerationSummary
+from spenser_gee.search.strategy import Candidate
+
+EventKind = Literal["start", "resume", "interrupted", "failed", "finished"]
+
+
+class RunFolder:
+    """An open run folder. Make one with `create` (to write) or `open` (to read, or to go on writing)."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+
+    @staticmethod
+    def create(
+        path: Path | str,
+        config: Mapping[str, Any],
+        grammar_text: str,
+        grammar_canonical: str,
+        grammar_sha256: str,
+        environment: Mapping[str, Any],
+    ) -> RunFolder:
+        """A new run folder, locked for writing. InputError where something lies there already."""
+        path = Path(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            occupied = any(path.iterdir())
+        except OSError as error:
+            raise input_error(str(path), f"no folder can be made here: {error.strerror}") from error
+        if occupied:
+            raise input_error(
+                str(path),
+                "the folder is not empty, and a run never overwrites anything",
+                f"choose another folder with --out, or go on with it: resume {path}",
+            )
+        lock = take_lock(path / "lock")
+        try:
+            write_text(
+                path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+            )
+            write_text(path / "grammar.lark", grammar_text)
+            write_json(path / "environment.json", environment)
+            (path / "weights").mkdir()
+            # The database comes last: with it the folder is a run folder.
+            meta = {"grammar_canonical": grammar_canonical, "grammar_sha256": grammar_sha256}
+            connection = create_database(path / "run.sqlite", meta)
+        except BaseException as error:
+            os.close(lock)
+            if isinstance(error, OSError):
+                raise input_error(str(path), f"the run folder cannot be written: {error.strerror}") from error
+            raise
+        return RunFolder(path, connection, lock)
+
+    @staticmethod
+    def open(path: Path | str, write: bool = False) -> RunFolder:
+        """An existing run folder; `write` takes the lock. InputError where it is none, damaged or locked."""
+        path = Path(path)
+        if not path.is_dir():
+            raise input_error(str(path), "no such folder", "give the folder of a run")
+        if not (path / "run.sqlite").is_file():
+            raise input_error(str(path), "not a run folder: it has no run.sqlite", "give the folder of a run")
+        lock = take_lock(path / "lock") if write else None
+        try:
+            return RunFolder(path, open_database(path / "run.sqlite", write), lock)
+        except BaseException:
+            if lock is not None:
+                os.close(lock)
+            raise
+
+    def close(self) -> None:
+        """Close the database and give the lock back."""
+        self._connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What the run began with.
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        try:
+            values = yaml.safe_load(self._text("config.yaml"))
+        except yaml.YAMLError as error:
+            raise input_error(str(self.path / "config.yaml"), f"not YAML: {error}") from error
+        if not isinstance(values, dict):
+            raise input_error(str(self.path / "config.yaml"), "expected a mapping of sections")
+        return values
+
+    def grammar_text(self) -> str:
+        """The grammar as the user wrote it."""
+        return self._text("grammar.lark")
+
+    def grammar_canonical(self) -> str:
+        """The grammar's canonical form at the start of the run."""
+        return self._meta("grammar_canonical")
+
+    def grammar_sha256(self) -> str:
+        """The digest of the canonical form."""
+        return self._meta("grammar_sha256")
+
+    def environment(self) -> dict[str, Any]:
+        """What `describe_environment` found at the start."""
+        try:
+            values: dict[str, Any] = json.loads(self._text("environment.json"))
+        except ValueError as error:
+            raise input_error(str(self.path / "environment.json"), f"not JSON: {error}") from error
+        return values
+
+    # Writing.
+
+    def event(self, kind: EventKind, detail: str = "") -> None:
+        """Note that the run started, was resumed, was interrupted, failed or finished."""
+        with self._writing():
+            self._insert("events", time=time.time(), kind=kind, detail=detail)
+
+    def recorder(self, genotype_to_json: Callable[[Any], Any]) -> RunRecord:
+        """What `run_search` writes to."""
+        return RunRecord(self, genotype_to_json)
+
+    def write_final(self, result: Mapping[str, Any]) -> None:
+        """The result of the final training and test (JSON-able; `test_accuracy` is shown by `summary`)."""
+        with self._writing():
+            self._connection.execute("DELETE FROM final")
+            self._insert("final", id=1, result_json=json.dumps(result), recorded=time.time())
+
+    def write_evaluation(
+        self, candidate: Candidate[Any], genotype: Any, generation: int, evaluation: Evaluation
+    ) -> None:
+        """The candidate (if new), its evaluation and the inner search's history, in one transaction.
+
+        The inner history is `details["inner"]`: a list of JSON-able values, one for each CMA-ES generation.
+        """
+        details = dict(evaluation.details)
+        execution = details.pop("execution", {})
+        inner = details.pop("inner", None)
+        if isinstance(inner, list):
+            details["inner_generations"] = len(inner)
+        elif inner is not None:
+            details["inner"] = inner
+        with self._writing():
+            self._insert(
+                "candidates",
+                or_ignore=True,
+                id=candidate.id,
+                generation=generation,
+                parents_json=json.dumps(candidate.parents),
+                origin_json=json.dumps(candidate.origin),
+                genotype_json=json.dumps(genotype),
+                sentence=candidate.sentence,
+                phenotype_key=candidate.phenotype_key,
+            )
+            self._insert(
+                "evaluations",
+                candidate_id=candidate.id,
+                generation=generation,
+                status=evaluation.status,
+                fitness=evaluation.objectives.get("fitness"),
+                objectives_json=json.dumps(dict(evaluation.objectives)),
+                cost_json=json.dumps(dict(evaluation.cost)),
+                reason=evaluation.reason,
+                details_json=json.dumps(details),
+                started=execution.get("started"),
+                finished=execution.get("finished"),
+                worker=execution.get("worker"),
+                recorded=time.time(),
+            )
+            for index, values in enumerate(inner if isinstance(inner, list) else []):
+                self._insert(
+                    "inner",
+                    candidate_id=candidate.id,
+                    generation=generation,
+                    cma_generation=index,
+                    values_json=json.dumps(values),
+                )
+
+    def write_generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
+        """A finished generation and the state after it, in one transaction."""
+        with self._writing():
+            self._insert(
+                "generations",
+                generation=summary.generation,
+                best_id=summary.best_id,
+                best_fitness=summary.best_fitness,
+                best_mean=summary.best_mean,
+                best_standard_error=summary.best_standard_error,
+                mean_fitness=summary.mean_fitness,
+                evaluations=summary.evaluations,
+                counts_json=json.dumps(dict(summary.counts)),
+                seconds=summary.seconds,
+                recorded=time.time(),
+            )
+            self._insert("state", generation=summary.generation, state_json=json.dumps(state))
+
+    # Reading.
+
+    def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
+        """The rows of a query. Values of columns named *_json are decoded, and lose that ending."""
+        with translated(self.path / "run.sqlite"):
+            found = self._connection.execute(query, parameters).fetchall()
+        try:
+            return [{_name(key): _decoded(key, row[key]) for key in row.keys()} for row in found]  # noqa: SIM118
+        except ValueError as error:
+            raise input_error(
+                str(self.path / "run.sqlite"), f"the run's database is damaged: {error}"
+            ) from error
+
+    def last_state(self) -> dict[str, Any] | None:
+        """The strategy's state after the last finished generation (None: there is none yet)."""
+        rows = self.rows("SELECT state_json FROM state ORDER BY generation DESC LIMIT 1")
+        return rows[0]["state"] if rows else None
+
+    def final(self) -> dict[str, Any] | None:
+        """The result of the final training and test."""
+        rows = self.rows("SELECT result_json FROM final")
+        return rows[0]["result"] if rows else None
+
+    def candidate(self, candidate_id: int) -> dict[str, Any]:
+        """A row of the candidates table, see run_database. InputError for an unknown id."""
+        rows = self.rows("SELECT * FROM candidates WHERE id = ?", candidate_id)
+        if not rows:
+            last = self.rows("SELECT max(id) AS id FROM candidates")[0]["id"]
+            known = "there is none yet" if last is None else f"ids go from 0 to {last}"
+            raise input_error(str(self.path), f"no candidate {candidate_id}: {known}")
+        return rows[0]
+
+    def evaluations(self, candidate_id: int) -> list[tuple[int, Evaluation]]:
+        """(generation, evaluation) of a candidate, in order, with its inner history."""
+        rows = self.rows("SELECT * FROM evaluations WHERE candidate_id = ? ORDER BY generation", candidate_id)
+        return [(row["generation"], self.evaluation_of_row(row)) for row in rows]
+
+    def evaluation_of_row(self, row: Mapping[str, Any]) -> Evaluation:
+        """The `Evaluation` that `write_evaluation` was given."""
+        details = dict(row["details"])
+        if details.pop("inner_generations", None) is not None:
+            details["inner"] = self.inner(row["candidate_id"], row["generation"])
+        if row["started"] is not None:
+            details["execution"] = {key: row[key] for key in ("started", "finished", "worker")}
+        return Evaluation(row["status"], row["objectives"], row["cost"], row["reason"], details)
+
+    def inner(self, candidate_id: int, generation: int) -> list[Any]:
+        """The inner search's history in one evaluation."""
+        rows = self.rows(
+            "SELECT values_json FROM inner WHERE candidate_id = ? AND generation = ? ORDER BY cma_generation",
+            candidate_id,
+            generation,
+        )
+        return [row["values"] for row in rows]
+
+    def is_running(self) -> bool:
+        """Whether a process is writing this run."""
+        return is_locked(self.path / "lock")
+
+    def summary(self) -> dict[str, Any]:
+        """One JSON-able object for `show`, see run_summary."""
+        from spenser_gee.run_summary import summarise
+
+        return summarise(self)
+
+    def to_csv(self) -> str:
+        """Every evaluation as CSV with a header, see run_summary."""
+        from spenser_gee.run_summary import evaluations_csv
+
+        return evaluations_csv(self)
+
+    # Weights: only the files' names and places; who trains writes them.
+
+    def weights_path(self, candidate_id: int) -> Path:
+        """Where the trained weights of a candidate belong."""
+        return self.path / "weights" / f"candidate-{candidate_id:06d}.safetensors"
+
+    @property
+    def best_weights(self) -> Path:
+        """The weights of the best candidate."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last_weights(self) -> Path:
+        """The weights of the candidate trained last."""
+        return self.path / "last.safetensors"
+
+    def publish_weights(self, candidate_id: int, target: Path) -> None:
+        """Make `target` (`best_weights`, `last_weights`) an atomic copy of a candidate's weights, if it has any."""
+        source = self.weights_path(candidate_id)
+        if source.is_file():
+            with atomic_path(target) as temporary:
+                shutil.copyfile(source, temporary)
+
+    def keep_weights(self, candidate_ids: Iterable[int]) -> None:
+        """Remove the weights of all other candidates, and what interrupted writers left."""
+        kept = {self.weights_path(candidate_id).name for candidate_id in candidate_ids}
+        for file in (self.path / "weights").glob("*"):
+            abandoned = file.name.endswith(TEMPORARY_SUFFIX)
+            if abandoned or (file.name.startswith("candidate-") and file.name not in kept):
+                file.unlink(missing_ok=True)
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise input_error(str(self.path / name), f"cannot be read: {error}") from error
+
+    def _meta(self, key: str) -> str:
+        return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0]["value"])
+
+    @contextlib.contextmanager
+    def _writing(self) -> Any:
+        with translated(self.path / "run.sqlite"), transaction(self._connection):
+            yield
+
+    def _insert(self, table: str, *, or_ignore: bool = False, **values: Any) -> None:
+        # Table and column names are this file's own words; only values come from outside.
+        columns, marks = ", ".join(values), ", ".join("?" * len(values))
+        verb = "INSERT OR IGNORE" if or_ignore else "INSERT"
+        self._connection.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))
+
+
+class RunRecord:
+    """The `search.record.Record` of a run folder."""
+
+    def __init__(self, folder: RunFolder, genotype_to_json: Callable[[Any], Any]) -> None:
+        self._folder = folder
+        self._genotype_to_json = genotype_to_json
+
+    def recorded(self, generation: int) -> dict[int, tuple[str, Evaluation]]:
+        """See `Record.recorded`."""
+        rows = self._folder.rows(
+            "SELECT evaluations.*, candidates.sentence FROM evaluations JOIN candidates ON id = candidate_id"
+            " WHERE evaluations.generation = ? ORDER BY candidate_id",
+            generation,
+        )
+        return {r["candidate_id"]: (r["sentence"], self._folder.evaluation_of_row(r)) for r in rows}
+
+    def known(self, candidate_id: int) -> Evaluation | None:
+        """See `Record.known`."""
+        evaluations = self._folder.evaluations(candidate_id)
+        return evaluations[0][1] if evaluations else None
+
+    def evaluation(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
+        """See `Record.evaluation`."""
+        genotype = self._genotype_to_json(candidate.genotype)
+        self._folder.write_evaluation(candidate, genotype, generation, evaluation)
+
+    def generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
+        """See `Record.generation`."""
+        self._folder.write_generation(summary, state)
+
+    def evaluations_done(self) -> int:
+        """See `Record.evaluations_done`."""
+        return int(self._folder.rows("SELECT total(evaluations) AS n FROM generations")[0]["n"])
+
+    def seconds_spent(self) -> float:
+        """See `Record.seconds_spent`."""
+        from spenser_gee.run_summary import seconds_spent
+
+        return seconds_spent(self._folder)
+
+
+def _name(column: str) -> str:
+    return column.removesuffix("_json")
+
+
+def _decoded(column: str, value: Any) -> Any:
+    return json.loads(value) if column.endswith("_json") and value is not None else value

@@ -1,0 +1,154 @@
+"""The generation loop: ask, evaluate what is not recorded yet, tell, record."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from spenser_gee.errors import input_error
+from spenser_gee.evaluation import STATUSES, Evaluation
+from spenser_gee.search.record import GenerationSummary, Record
+from spenser_gee.search.strategy import (
+    Candidate,
+    G,
+    Proposal,
+    S,
+    Strategy,
+    taken_over,
+    unbuildable,
+    was_evaluated,
+)
+
+EvaluateGeneration = Callable[[Sequence[Candidate[G]], int], Iterator[tuple[int, Evaluation]]]
+"""evaluate_generation(candidates, generation) yields (candidate id, evaluation) in any order, one for each."""
+
+
+@dataclass(frozen=True)
+class Stops:
+    """When a search ends: before the generation that would begin with any of these reached (None: no limit).
+
+    generations: finished ones. evaluations: made in finished generations. wall_clock_s: seconds of all sessions
+    of the run together. A generation that has begun is finished, so the last two may be passed by a generation.
+    """
+
+    generations: int | None = None
+    evaluations: int | None = None
+    wall_clock_s: float | None = None
+
+    def reached(self, generations: int, evaluations: int, seconds: float) -> bool:
+        """Whether any limit is reached."""
+        pairs = (
+            (generations, self.generations),
+            (evaluations, self.evaluations),
+            (seconds, self.wall_clock_s),
+        )
+        return any(limit is not None and done >= limit for done, limit in pairs)
+
+
+def run_search(
+    strategy: Strategy[S, G],
+    evaluate_generation: EvaluateGeneration[G],
+    record: Record,
+    *,
+    stops: Stops,
+    state: S | None = None,
+) -> S:
+    """Run the search until one of `stops`; the state at the end.
+
+    state: the last recorded one, to go on from. A generation of which a part is recorded is completed: only
+    what is missing is evaluated. Raises InputError where the recorded part is not what the strategy proposes
+    (another version of the software, or a changed configuration).
+    """
+    state = strategy.init() if state is None else state
+    begun, before = time.monotonic(), record.seconds_spent()
+    while not stops.reached(
+        strategy.progress(state).generation,
+        record.evaluations_done(),
+        before + time.monotonic() - begun,
+    ):
+        state = _run_generation(strategy, evaluate_generation, record, state)
+    return state
+
+
+def _run_generation(
+    strategy: Strategy[S, G], evaluate_generation: EvaluateGeneration[G], record: Record, state: S
+) -> S:
+    begun = time.monotonic()
+    generation = strategy.progress(state).generation
+    proposals, state = strategy.ask(state)
+    results = _already_recorded(proposals, record.recorded(generation))
+    pending = {
+        proposal.candidate.id: proposal.candidate
+        for proposal in proposals
+        if proposal.candidate.id not in results and not proposal.infeasible and proposal.same_as is None
+    }
+    if pending:
+        for candidate_id, evaluation in evaluate_generation(list(pending.values()), generation):
+            record.evaluation(pending[candidate_id], generation, evaluation)
+            results[candidate_id] = evaluation
+    missing = pending.keys() - results.keys()
+    if missing:
+        raise RuntimeError(f"no evaluation came for candidates {sorted(missing)}")
+    for proposal in proposals:
+        if proposal.candidate.id not in results:
+            evaluation = _without_evaluating(proposal, results, record)
+            record.evaluation(proposal.candidate, generation, evaluation)
+            results[proposal.candidate.id] = evaluation
+    state = strategy.tell(state, [(p.candidate, results[p.candidate.id]) for p in proposals])
+    summary = _summary(strategy, state, generation, results, time.monotonic() - begun)
+    record.generation(summary, strategy.state_to_json(state))
+    return state
+
+
+def _already_recorded(
+    proposals: Sequence[Proposal[G]], recorded: Mapping[int, tuple[str, Evaluation]]
+) -> dict[int, Evaluation]:
+    sentences = {proposal.candidate.id: proposal.candidate.sentence for proposal in proposals}
+    for candidate_id, (sentence, _) in recorded.items():
+        if sentences.get(candidate_id) != sentence:
+            raise input_error(
+                "run",
+                f"candidate {candidate_id} in the record is not the one that the search proposes now: expected "
+                f'"{sentences.get(candidate_id, "no such candidate")}", found "{sentence}"',
+                "resume with the version, grammar and configuration that began this run",
+            )
+    return {candidate_id: evaluation for candidate_id, (_, evaluation) in recorded.items()}
+
+
+def _without_evaluating(
+    proposal: Proposal[G], results: Mapping[int, Evaluation], record: Record
+) -> Evaluation:
+    if proposal.same_as is None:
+        return unbuildable(proposal.infeasible)
+    earlier = results.get(proposal.same_as) or record.known(proposal.same_as)
+    if earlier is None:
+        raise RuntimeError(f"candidate {proposal.same_as} has no recorded evaluation")
+    return taken_over(earlier, proposal.same_as)
+
+
+def _summary(
+    strategy: Strategy[S, G],
+    state: S,
+    generation: int,
+    results: Mapping[int, Evaluation],
+    seconds: float,
+) -> GenerationSummary:
+    progress = strategy.progress(state)
+    made = [evaluation for evaluation in results.values() if was_evaluated(evaluation)]
+    fitness = [evaluation.fitness for evaluation in made if evaluation.status == "complete"]
+    statuses = Counter(evaluation.status for evaluation in results.values())
+    duplicates = sum("same_network_as" in evaluation.details for evaluation in results.values())
+    return GenerationSummary(
+        generation=generation,
+        best_id=progress.best_id,
+        best_fitness=progress.best_fitness,
+        best_mean=progress.best_mean,
+        best_standard_error=progress.best_standard_error,
+        mean_fitness=math.fsum(fitness) / len(fitness) if fitness else None,
+        evaluations=len(made),
+        counts={**{s: statuses[s] for s in STATUSES}, **progress.counts, "duplicate": duplicates},
+        seconds=seconds,
+    )

@@ -1,0 +1,127 @@
+"""Makes feasible, new candidates: redraws what cannot be built and what was evaluated already."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+import numpy as np
+
+from spenser_gee.search.strategy import Candidate, G, Proposal
+
+REDRAWS = ("redrawn_infeasible", "redrawn_duplicate")
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a genotype stands for. `infeasible_reason` is None for a network that can be built."""
+
+    sentence: str
+    phenotype_key: str
+    infeasible_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Space(Generic[G]):
+    """The search space as functions, so that a search knows nothing of grammars and networks.
+
+    sample(rng) -> genotype; mutate(genotype, rng) -> (genotype, changes in words); describe(genotype), pure;
+    to_json(genotype) -> JSON-able values, and its inverse from_json.
+    """
+
+    sample: Callable[[np.random.Generator], G]
+    mutate: Callable[[G, np.random.Generator], tuple[G, Sequence[str]]]
+    describe: Callable[[G], Described]
+    to_json: Callable[[G], Any]
+    from_json: Callable[[Any], G]
+
+    def candidate_to_json(self, candidate: Candidate[G]) -> dict[str, Any]:
+        """JSON-able values of a candidate."""
+        return {
+            "id": candidate.id,
+            "genotype": self.to_json(candidate.genotype),
+            "parents": list(candidate.parents),
+            "origin": list(candidate.origin),
+            "sentence": candidate.sentence,
+            "phenotype_key": candidate.phenotype_key,
+        }
+
+    def candidate_from_json(self, values: Mapping[str, Any]) -> Candidate[G]:
+        """The inverse of `candidate_to_json`."""
+        return Candidate(
+            id=values["id"],
+            genotype=self.from_json(values["genotype"]),
+            parents=tuple(values["parents"]),
+            origin=tuple(values["origin"]),
+            sentence=values["sentence"],
+            phenotype_key=values["phenotype_key"],
+        )
+
+
+def short_key(phenotype_key: str) -> str:
+    """64 bits of the key: the state holds one for each network seen, and is written every generation."""
+    return hashlib.sha256(phenotype_key.encode()).hexdigest()[:16]
+
+
+class Proposer(Generic[G]):
+    """Proposes the candidates of one generation, one after the other.
+
+    seen: short key of every network proposed before -> the candidate's id. The proposer works on a copy, which
+        grows by the networks it proposes.
+    tries: draws for one candidate at most. If the last one is infeasible, it becomes a candidate recorded as
+        such without an evaluation; if it is a duplicate, it takes over the earlier evaluation.
+
+    `counts` holds the redraws so far (`REDRAWS`).
+    """
+
+    def __init__(self, space: Space[G], seen: Mapping[str, int], next_id: int, tries: int = 50) -> None:
+        if tries < 1:
+            raise ValueError(f"tries is at least 1, got {tries}")
+        self._space = space
+        self._tries = tries
+        self.seen = dict(seen)
+        self.next_id = next_id
+        self.counts = dict.fromkeys(REDRAWS, 0)
+
+    def fresh(self, rng: np.random.Generator) -> Proposal[G]:
+        """A sampled candidate."""
+        return self._propose(lambda: (self._space.sample(rng), ("sampled",)), ())
+
+    def mutant(self, genotype: G, parents: tuple[int, ...], rng: np.random.Generator) -> Proposal[G]:
+        """A mutant of `genotype`."""
+        return self._propose(lambda: self._space.mutate(genotype, rng), parents)
+
+    def given(self, genotype: G, origin: str) -> Proposal[G]:
+        """This very genotype: it is not redrawn."""
+        return self._settle(genotype, (origin,), (), self._space.describe(genotype))
+
+    def _propose(self, draw: Callable[[], tuple[G, Sequence[str]]], parents: tuple[int, ...]) -> Proposal[G]:
+        for left in reversed(range(self._tries)):
+            genotype, changes = draw()
+            described = self._space.describe(genotype)
+            if left == 0:
+                break
+            if described.infeasible_reason is not None:
+                self.counts["redrawn_infeasible"] += 1
+            elif short_key(described.phenotype_key) in self.seen:
+                self.counts["redrawn_duplicate"] += 1
+            else:
+                break
+        return self._settle(genotype, tuple(changes), parents, described)
+
+    def _settle(
+        self, genotype: G, origin: tuple[str, ...], parents: tuple[int, ...], described: Described
+    ) -> Proposal[G]:
+        candidate = Candidate(
+            self.next_id, genotype, parents, origin, described.sentence, described.phenotype_key
+        )
+        self.next_id += 1
+        if described.infeasible_reason is not None:
+            return Proposal(candidate, infeasible=described.infeasible_reason or "cannot be built")
+        key = short_key(described.phenotype_key)
+        if key in self.seen:
+            return Proposal(candidate, same_as=self.seen[key])
+        self.seen[key] = candidate.id
+        return Proposal(candidate)

@@ -1,0 +1,1 @@
+"""Surrogate-gradient training by backpropagation through time, and measuring what came of it."""

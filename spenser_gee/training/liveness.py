@@ -1,0 +1,43 @@
+"""Whether anything of the input reaches the output: finds silent and saturated networks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spenser_gee.network.build import Output, SpikingNetwork
+
+# A layer that fires at more than this share of all neuron-steps carries next to no information.
+SATURATED = 0.999
+
+
+@torch.no_grad()
+def probe(network: SpikingNetwork, signal: Tensor) -> Output:
+    """The output of `network` as it is while it trains (statistics of the batch), with membrane and rates."""
+    training = network.training
+    network.train()
+    output = network(signal, membrane=True, rates=True)
+    network.train(training)
+    return output
+
+
+def dead_reason(output: Output) -> str | None:
+    """Why the outputs do not depend on the input, or None where they do.
+
+    output: of different samples (B > 1), from `probe`. A silent layer that a skip connection goes around is no
+    reason; therefore the output membrane decides, and the firing rates only explain.
+    """
+    assert output.membrane is not None
+    assert output.rates is not None
+    spread = output.membrane - output.membrane[:, :1]
+    if not bool(torch.isfinite(spread).all()):
+        return "the output membrane is not finite"
+    if bool((spread != 0).any()):
+        return None
+    rates = output.rates.spikes.tolist()
+    for number, rate in enumerate(rates, start=1):
+        if rate == 0.0:
+            return f"silent: lif layer {number} of {len(rates)} never fires"
+        if rate > SATURATED:
+            return f"saturated: lif layer {number} of {len(rates)} always fires"
+    return "the outputs are the same for all inputs"

@@ -1,0 +1,46 @@
+"""Where batches and their signals come from: a part of a data set, on the device, with its coding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
+from spenser_gee.data.image_data import ImageData
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.rng import derive_seed
+from spenser_gee.training.stimulus import Stimulus
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The images `data[indices]` as batches of `batch_size`, coded into `time_steps` steps."""
+
+    data: ImageData
+    indices: torch.Tensor
+    batch_size: int
+    time_steps: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where the data are."""
+        return self.data.images.device
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps in one pass."""
+        return Batches(self.data, self.indices, self.batch_size, keep_last=False).steps_per_epoch
+
+    def training(self, seed: int) -> Iterator[Batch]:
+        """Endless shuffled batches; their order depends on `seed` alone."""
+        return training_batches(self.data, self.indices, self.batch_size, derive_seed(seed, "order"))
+
+    def once(self) -> Iterator[Batch]:
+        """Every image once. Larger batches than in training: there are no gradients to keep."""
+        return evaluation_batches(self.data, self.indices, 4 * self.batch_size)
+
+    def stimulus(self, spec: NetworkSpec, seed: int, *, augment: bool) -> Stimulus:
+        """The coding of `spec`; its noise depends on `seed` alone."""
+        return Stimulus(spec, self.time_steps, seed, self.device, augment=augment)
