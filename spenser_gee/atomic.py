@@ -15,7 +15,7 @@ TEMPORARY_SUFFIX = ".tmp"
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; at the end of the block it is renamed to `path`, or removed on an error.
+    """A path beside `path` to write to: renamed to `path` at the end of the block, removed on an error.
 
     It lies in the same folder because a rename is atomic only within one file system, and it is on the disk
     before the rename.

@@ -16,25 +16,28 @@ from spenser_gee.errors import InputError, input_error
 APPLICATION_ID = 0x53474545
 SCHEMA_VERSION = 1
 
-# Times are seconds since the epoch. Columns named *_json hold JSON. A fitness is NULL unless complete.
+# Times are seconds since the epoch. Columns named *_json hold JSON. A fitness is NULL unless complete;
+# `evaluated` is 0 for what was known without evaluating.
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE candidates (
-    id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, parents_json TEXT NOT NULL, origin_json TEXT NOT NULL,
-    genotype_json TEXT NOT NULL, sentence TEXT NOT NULL, phenotype_key TEXT NOT NULL);
+    id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, parents_json TEXT NOT NULL,
+    origin_json TEXT NOT NULL, genotype_json TEXT NOT NULL, sentence TEXT NOT NULL,
+    phenotype_key TEXT NOT NULL);
 CREATE TABLE evaluations (
-    candidate_id INTEGER NOT NULL REFERENCES candidates (id), generation INTEGER NOT NULL, status TEXT NOT NULL,
-    fitness REAL, objectives_json TEXT NOT NULL, cost_json TEXT NOT NULL, reason TEXT NOT NULL,
-    details_json TEXT NOT NULL, started REAL, finished REAL, worker TEXT, recorded REAL NOT NULL,
+    candidate_id INTEGER NOT NULL REFERENCES candidates (id), generation INTEGER NOT NULL,
+    status TEXT NOT NULL, fitness REAL, objectives_json TEXT NOT NULL, cost_json TEXT NOT NULL,
+    reason TEXT NOT NULL, details_json TEXT NOT NULL, evaluated INTEGER NOT NULL,
+    started REAL, finished REAL, worker TEXT, recorded REAL NOT NULL,
     PRIMARY KEY (generation, candidate_id));
 CREATE INDEX evaluations_of_candidate ON evaluations (candidate_id, generation);
 CREATE TABLE inner (
     candidate_id INTEGER NOT NULL, generation INTEGER NOT NULL, cma_generation INTEGER NOT NULL,
     values_json TEXT NOT NULL, PRIMARY KEY (candidate_id, generation, cma_generation));
 CREATE TABLE generations (
-    generation INTEGER PRIMARY KEY, best_id INTEGER, best_fitness REAL, best_mean REAL, best_standard_error REAL,
-    mean_fitness REAL, evaluations INTEGER NOT NULL, counts_json TEXT NOT NULL, seconds REAL NOT NULL,
-    recorded REAL NOT NULL);
+    generation INTEGER PRIMARY KEY, best_id INTEGER, best_fitness REAL, best_mean REAL,
+    best_standard_error REAL, mean_fitness REAL, evaluations INTEGER NOT NULL, counts_json TEXT NOT NULL,
+    seconds REAL NOT NULL, recorded REAL NOT NULL);
 CREATE TABLE state (generation INTEGER PRIMARY KEY, state_json TEXT NOT NULL);
 CREATE TABLE final (id INTEGER PRIMARY KEY CHECK (id = 1), result_json TEXT NOT NULL, recorded REAL NOT NULL);
 CREATE TABLE events (id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL);
@@ -67,8 +70,8 @@ def open_database(path: Path, write: bool) -> sqlite3.Connection:
             connection.close()
             if write or "unable to open" not in str(error):
                 raise
-            # A reader of a write-ahead log needs to write beside it, which a read-only folder forbids; without
-            # a writer the file is complete by itself.
+            # A reader of a write-ahead log needs to write beside it, which a read-only folder forbids;
+            # without a writer the file is complete by itself.
             connection = _connect(f"{path.absolute().as_uri()}?immutable=1")
             _check(connection, path)
         except BaseException:
@@ -97,7 +100,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
     problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
-        raise sqlite3.DatabaseError(problem.replace("\n", " "))
+        raise sqlite3.DatabaseError(" ".join(problem.split()))
 
 
 @contextlib.contextmanager
@@ -105,14 +108,19 @@ def translated(path: Path) -> Iterator[None]:
     """sqlite's errors in the block become an InputError which names the file."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged schema makes an undecodable message
         raise _input_error(path, error) from error
 
 
-def _input_error(path: Path, error: sqlite3.Error) -> InputError:
+def _input_error(path: Path, error: Exception) -> InputError:
     if isinstance(error, sqlite3.OperationalError):
         remedy = "check the disk's free space and the permissions, then resume the run"
         return input_error(str(path), f"the run's database cannot be used: {error}", remedy)
+    return damaged(path, error)
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """The error for a database which does not hold what was written."""
     remedy = "restore the file from a copy; `sqlite3 run.sqlite .recover` may save a part of it"
     return input_error(str(path), f"the run's database is damaged: {error}", remedy)
 

@@ -14,7 +14,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -24,10 +24,11 @@ import yaml
 from spenser_gee.atomic import TEMPORARY_SUFFIX, atomic_path, write_json, write_text
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.run_database import create_database, open_database, transaction, translated
+from spenser_gee.run_database import create_database, damaged, open_database, transaction, translated
 from spenser_gee.run_lock import is_locked, take_lock
+from spenser_gee.run_summary import evaluations_csv, summarise
 from spenser_gee.search.record import GenerationSummary
-from spenser_gee.search.strategy import Candidate
+from spenser_gee.search.strategy import Candidate, was_evaluated
 
 EventKind = Literal["start", "resume", "interrupted", "failed", "finished"]
 
@@ -143,16 +144,49 @@ class RunFolder:
             raise input_error(str(self.path / "environment.json"), f"not JSON: {error}") from error
         return values
 
+    def generations_done(self) -> int:
+        """How many generations are finished."""
+        return int(self.rows("SELECT count(*) AS n FROM generations")[0]["n"])
+
     # Writing.
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """The configuration that the run goes on with."""
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        write_text(self.path / "config.yaml", text)
+
+    def adopt_grammar(
+        self,
+        text: str,
+        canonical: str,
+        sha256: str,
+        candidates: Mapping[int, tuple[str, str]],
+        state: Mapping[str, Any] | None,
+    ) -> None:
+        """Go on under another grammar: candidate id -> (genotype, sentence), and the strategy's state, both
+        read with it. What is recorded of an unfinished generation is removed."""
+        with self._writing():
+            values = [("grammar_canonical", canonical), ("grammar_sha256", sha256)]
+            self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+            self._connection.executemany(
+                "UPDATE candidates SET genotype_json = ?, sentence = ? WHERE id = ?",
+                [(json.dumps(genotype), sentence, i) for i, (genotype, sentence) in candidates.items()],
+            )
+            unfinished = "generation > (SELECT coalesce(max(generation), -1) FROM generations)"
+            for table in ("inner", "evaluations", "candidates"):
+                self._connection.execute(f"DELETE FROM {table} WHERE {unfinished}")
+            if state is not None:
+                self._connection.execute(
+                    "UPDATE state SET state_json = ? WHERE generation = (SELECT max(generation) FROM state)",
+                    (json.dumps(state),),
+                )
+        write_text(self.path / "grammar.lark", text)
+
 
     def event(self, kind: EventKind, detail: str = "") -> None:
         """Note that the run started, was resumed, was interrupted, failed or finished."""
         with self._writing():
             self._insert("events", time=time.time(), kind=kind, detail=detail)
-
-    def recorder(self, genotype_to_json: Callable[[Any], Any]) -> RunRecord:
-        """What `run_search` writes to."""
-        return RunRecord(self, genotype_to_json)
 
     def write_final(self, result: Mapping[str, Any]) -> None:
         """The result of the final training and test (JSON-able; `test_accuracy` is shown by `summary`)."""
@@ -194,8 +228,10 @@ class RunFolder:
                 fitness=evaluation.objectives.get("fitness"),
                 objectives_json=json.dumps(dict(evaluation.objectives)),
                 cost_json=json.dumps(dict(evaluation.cost)),
-                reason=evaluation.reason,
+                # Messages of the system may hold bytes that are no text, which sqlite refuses.
+                reason=evaluation.reason.encode("utf-8", "backslashreplace").decode(),
                 details_json=json.dumps(details),
+                evaluated=int(was_evaluated(evaluation)),
                 started=execution.get("started"),
                 finished=execution.get("finished"),
                 worker=execution.get("worker"),
@@ -235,11 +271,12 @@ class RunFolder:
         with translated(self.path / "run.sqlite"):
             found = self._connection.execute(query, parameters).fetchall()
         try:
-            return [{_name(key): _decoded(key, row[key]) for key in row.keys()} for row in found]  # noqa: SIM118
-        except ValueError as error:
-            raise input_error(
-                str(self.path / "run.sqlite"), f"the run's database is damaged: {error}"
-            ) from error
+            return [
+                {_name(key): _decoded(key, value) for key, value in zip(row.keys(), row, strict=True)}
+                for row in found
+            ]
+        except (ValueError, TypeError) as error:
+            raise damaged(self.path / "run.sqlite", error) from error
 
     def last_state(self) -> dict[str, Any] | None:
         """The strategy's state after the last finished generation (None: there is none yet)."""
@@ -267,12 +304,15 @@ class RunFolder:
 
     def evaluation_of_row(self, row: Mapping[str, Any]) -> Evaluation:
         """The `Evaluation` that `write_evaluation` was given."""
-        details = dict(row["details"])
-        if details.pop("inner_generations", None) is not None:
-            details["inner"] = self.inner(row["candidate_id"], row["generation"])
-        if row["started"] is not None:
-            details["execution"] = {key: row[key] for key in ("started", "finished", "worker")}
-        return Evaluation(row["status"], row["objectives"], row["cost"], row["reason"], details)
+        try:
+            details = dict(row["details"])
+            if details.pop("inner_generations", None) is not None:
+                details["inner"] = self.inner(row["candidate_id"], row["generation"])
+            if row["started"] is not None:
+                details["execution"] = {key: row[key] for key in ("started", "finished", "worker")}
+            return Evaluation(row["status"], row["objectives"], row["cost"], row["reason"], details)
+        except (ValueError, TypeError) as error:
+            raise damaged(self.path / "run.sqlite", error) from error
 
     def inner(self, candidate_id: int, generation: int) -> list[Any]:
         """The inner search's history in one evaluation."""
@@ -289,21 +329,30 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any]:
         """One JSON-able object for `show`, see run_summary."""
-        from spenser_gee.run_summary import summarise
-
         return summarise(self)
 
     def to_csv(self) -> str:
         """Every evaluation as CSV with a header, see run_summary."""
-        from spenser_gee.run_summary import evaluations_csv
-
         return evaluations_csv(self)
 
     # Weights: only the files' names and places; who trains writes them.
 
-    def weights_path(self, candidate_id: int) -> Path:
-        """Where the trained weights of a candidate belong."""
-        return self.path / "weights" / f"candidate-{candidate_id:06d}.safetensors"
+    def weights_path(self, candidate_id: int, generation: int) -> Path:
+        """Where the weights of a candidate belong that was trained in this generation: a parent is trained again
+        in every generation, while its offspring still read the weights of the one before."""
+        return self.path / "weights" / f"candidate-{candidate_id:06d}-{generation:05d}.safetensors"
+
+    def best_before(self, generation: int) -> tuple[int, int] | None:
+        """(candidate, generation) of the newest weights of the network that was best before `generation`."""
+        rows = self.rows(
+            "SELECT candidate_id AS id, max(evaluations.generation) AS trained FROM evaluations WHERE evaluated"
+            " AND status = 'complete' AND evaluations.generation < ? AND candidate_id ="
+            " (SELECT best_id FROM generations WHERE generation < ? ORDER BY generation DESC LIMIT 1)"
+            " GROUP BY candidate_id",
+            generation,
+            generation,
+        )
+        return (rows[0]["id"], rows[0]["trained"]) if rows else None
 
     @property
     def best_weights(self) -> Path:
@@ -311,23 +360,27 @@ class RunFolder:
         return self.path / "best.safetensors"
 
     @property
+    def final_weights(self) -> Path:
+        """The weights of the best candidate after its final training."""
+        return self.path / "final.safetensors"
+
+    @property
     def last_weights(self) -> Path:
         """The weights of the candidate trained last."""
         return self.path / "last.safetensors"
 
-    def publish_weights(self, candidate_id: int, target: Path) -> None:
-        """Make `target` (`best_weights`, `last_weights`) an atomic copy of a candidate's weights, if it has any."""
-        source = self.weights_path(candidate_id)
+    def publish_weights(self, source: Path, target: Path) -> None:
+        """Make `target` (`best_weights`, `last_weights`) a copy of a candidate's weights, if they are there."""
         if source.is_file():
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)
 
-    def keep_weights(self, candidate_ids: Iterable[int]) -> None:
-        """Remove the weights of all other candidates, and what interrupted writers left."""
-        kept = {self.weights_path(candidate_id).name for candidate_id in candidate_ids}
+    def keep_weights(self, kept: Iterable[tuple[int, int]]) -> None:
+        """Remove the weights of all but these (candidate, generation), and what interrupted writers left."""
+        names = {self.weights_path(*which).name for which in kept}
         for file in (self.path / "weights").glob("*"):
             abandoned = file.name.endswith(TEMPORARY_SUFFIX)
-            if abandoned or (file.name.startswith("candidate-") and file.name not in kept):
+            if abandoned or (file.name.startswith("candidate-") and file.name not in names):
                 file.unlink(missing_ok=True)
 
     def _text(self, name: str) -> str:
@@ -349,47 +402,6 @@ class RunFolder:
         columns, marks = ", ".join(values), ", ".join("?" * len(values))
         verb = "INSERT OR IGNORE" if or_ignore else "INSERT"
         self._connection.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))
-
-
-class RunRecord:
-    """The `search.record.Record` of a run folder."""
-
-    def __init__(self, folder: RunFolder, genotype_to_json: Callable[[Any], Any]) -> None:
-        self._folder = folder
-        self._genotype_to_json = genotype_to_json
-
-    def recorded(self, generation: int) -> dict[int, tuple[str, Evaluation]]:
-        """See `Record.recorded`."""
-        rows = self._folder.rows(
-            "SELECT evaluations.*, candidates.sentence FROM evaluations JOIN candidates ON id = candidate_id"
-            " WHERE evaluations.generation = ? ORDER BY candidate_id",
-            generation,
-        )
-        return {r["candidate_id"]: (r["sentence"], self._folder.evaluation_of_row(r)) for r in rows}
-
-    def known(self, candidate_id: int) -> Evaluation | None:
-        """See `Record.known`."""
-        evaluations = self._folder.evaluations(candidate_id)
-        return evaluations[0][1] if evaluations else None
-
-    def evaluation(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
-        """See `Record.evaluation`."""
-        genotype = self._genotype_to_json(candidate.genotype)
-        self._folder.write_evaluation(candidate, genotype, generation, evaluation)
-
-    def generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
-        """See `Record.generation`."""
-        self._folder.write_generation(summary, state)
-
-    def evaluations_done(self) -> int:
-        """See `Record.evaluations_done`."""
-        return int(self._folder.rows("SELECT total(evaluations) AS n FROM generations")[0]["n"])
-
-    def seconds_spent(self) -> float:
-        """See `Record.seconds_spent`."""
-        from spenser_gee.run_summary import seconds_spent
-
-        return seconds_spent(self._folder)
 
 
 def _name(column: str) -> str:

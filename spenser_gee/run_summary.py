@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 from spenser_gee.evaluation import STATUSES
@@ -15,17 +16,17 @@ if TYPE_CHECKING:  # the run folder offers these functions as methods
 def summarise(run: RunFolder) -> dict[str, Any]:
     """JSON-able facts on a run, of finished generations and of the one going on.
 
-    status: running | interrupted | finished | failed. generation: how many are finished. evaluations: made (not
-    those taken over from an equal network). failed: of status failed. statuses: candidates' evaluations of each
-    status. history: [{generation, best, mean}]. redrawn: infeasible and duplicate draws. seconds: of all sessions.
+    status: running | interrupted | finished | failed. generation: how many are finished. evaluations: made
+    (not those taken over from an equal network). failed: of status failed. statuses: candidates' evaluations
+    of each status. history: [{generation, best, mean}]. redrawn: infeasible and duplicate draws. seconds: of
+    all sessions.
     best: {id, sentence, fitness, ...} or None; its fitness is the mean over its evaluations.
     """
     generations = run.rows("SELECT * FROM generations ORDER BY generation")
     statuses = dict.fromkeys(STATUSES, 0)
     made = 0
     for row in run.rows(
-        "SELECT status, count(*) AS n, total(json_extract(details_json, '$.not_evaluated') IS NULL) AS made"
-        " FROM evaluations GROUP BY status"
+        "SELECT status, count(*) AS n, total(evaluated) AS made FROM evaluations GROUP BY status"
     ):
         statuses[row["status"]] = row["n"]
         made += int(row["made"])
@@ -90,7 +91,8 @@ def seconds_spent(run: RunFolder) -> float:
         for row in run.rows("SELECT time FROM events WHERE kind IN ('start', 'resume') ORDER BY id")
     ]
     total = 0.0
-    for begin, end in zip(starts, [*starts[1:], float("inf")], strict=True):
+    for index, begin in enumerate(starts):
+        end = starts[index + 1] if index + 1 < len(starts) else math.inf
         last = run.rows(
             "SELECT max(time) AS last FROM (SELECT recorded AS time FROM evaluations UNION ALL"
             " SELECT recorded FROM generations UNION ALL SELECT recorded FROM final UNION ALL"
@@ -103,7 +105,7 @@ def seconds_spent(run: RunFolder) -> float:
 
 
 def evaluations_csv(run: RunFolder) -> str:
-    """One line an evaluation, in the order of (generation, candidate); a column for each objective and cost."""
+    """One line an evaluation, ordered by generation and candidate; a column for each objective and cost."""
     rows = run.rows(
         "SELECT evaluations.*, candidates.generation AS born, parents_json, origin_json, sentence"
         " FROM evaluations JOIN candidates ON id = candidate_id ORDER BY evaluations.generation, candidate_id"
@@ -112,15 +114,13 @@ def evaluations_csv(run: RunFolder) -> str:
     costs = sorted({key for row in rows for key in row["cost"]})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["candidate", "generation", "born", "parents", "status", "fitness", *objectives]
-        + [*(f"cost_{key}" for key in costs), "reason", "started", "finished", "worker", "origin", "sentence"]
-    )
+    about = ("reason", "started", "finished", "worker")
+    header = ["candidate", "generation", "born", "parents", "status", "fitness"]
+    writer.writerow([*header, *objectives, *(f"cost_{key}" for key in costs), *about, "origin", "sentence"])
     for row in rows:
-        writer.writerow(
-            [row["candidate_id"], row["generation"], row["born"], " ".join(map(str, row["parents"]))]
-            + [row["status"], row["fitness"], *(row["objectives"].get(key) for key in objectives)]
-            + [*(row["cost"].get(key) for key in costs), row["reason"], row["started"], row["finished"]]
-            + [row["worker"], "; ".join(row["origin"]), row["sentence"]]
-        )
+        who = [row["candidate_id"], row["generation"], row["born"], " ".join(map(str, row["parents"]))]
+        values = [row["status"], row["fitness"], *(row["objectives"].get(key) for key in objectives)]
+        spent = [row["cost"].get(key) for key in costs]
+        made = ["; ".join(row["origin"]), row["sentence"]]
+        writer.writerow([*who, *values, *spent, *(row[key] for key in about), *made])
     return text.getvalue()

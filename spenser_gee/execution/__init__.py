@@ -1,4 +1,4 @@
-"""Where evaluations run: in this process or in processes of our own. Knows nothing of networks or of search."""
+"""Where evaluations run: in this process or in processes of our own."""
 
 from __future__ import annotations
 

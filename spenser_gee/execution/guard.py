@@ -14,7 +14,7 @@ from spenser_gee.execution.jobs import Evaluate
 
 
 def encode(value: Any) -> bytes:
-    """JSON, where numpy and torch scalars and arrays become plain numbers and lists. Other types: TypeError."""
+    """JSON; numpy and torch scalars and arrays become plain numbers and lists. TypeError for other types."""
     return json.dumps(value, default=_plain).encode()
 
 
@@ -34,7 +34,7 @@ def _plain(value: Any) -> Any:
 def guarded(
     evaluate: Evaluate, payload: Mapping[str, Any], timeout_s: float | None, worker: str
 ) -> dict[str, Any]:
-    """Evaluate; an exception becomes a failed evaluation. KeyboardInterrupt passes. Returns `to_dict` values."""
+    """Evaluate; an exception becomes a failed evaluation. KeyboardInterrupt passes. Returns `to_dict`."""
     started = time.time()
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
     try:

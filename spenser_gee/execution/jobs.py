@@ -37,9 +37,10 @@ class WorkerStart:
 class Executor(Protocol):
     """Runs jobs and yields each job's id and evaluation as it finishes, in any order.
 
-    Jobs are begun in the order given. Whatever an evaluation does (raise, crash, take too long), its job yields
-    exactly one `Evaluation`; only `WorkerStartError` and KeyboardInterrupt end a run. The wall-clock times and
-    the worker are in `details["execution"]` (started, finished: seconds since the epoch; worker: its name).
+    Jobs are begun in the order given. Whatever an evaluation does (raise, crash, take too long), its job
+    yields exactly one `Evaluation`; only `WorkerStartError` and KeyboardInterrupt end a run. The wall-clock
+    times and the worker are in `details["execution"]` (started, finished: seconds since the epoch; worker:
+    its name).
     """
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Evaluation]]:
@@ -58,7 +59,7 @@ class Executor(Protocol):
 
 
 class WorkerStartError(InputError):
-    """The evaluate function cannot be made, so that no evaluation can run. `traceback_text` is for a bug report."""
+    """The evaluate function cannot be made. `traceback_text` is for a bug report."""
 
     def __init__(self, *findings: Finding, traceback_text: str = "") -> None:
         super().__init__(*findings)

@@ -10,7 +10,7 @@ from spenser_gee.execution.serial import SerialExecutor
 def open_executor(
     start: WorkerStart, workers: int, timeout_s: float | None = None, recycle_after: int = 50
 ) -> Executor:
-    """Serial in this process for 0 workers, else that many processes. `WorkerStartError` if serial cannot start."""
+    """Serial for 0 workers (`WorkerStartError` if it cannot start), else that many processes."""
     if workers == 0:
         return SerialExecutor(make_evaluate(start), timeout_s)
     return ProcessExecutor(start, workers, timeout_s, recycle_after)

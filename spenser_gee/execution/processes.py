@@ -1,4 +1,4 @@
-"""Evaluations in processes of our own: a crash, a hang or a memory leak costs one candidate, never the run."""
+"""Evaluations in processes of our own: a crash, a hang or a leak costs one candidate, never the run."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class _Worker:
 class ProcessExecutor:
     """At most `workers` processes, each of which makes its evaluate function once and serves job after job.
 
-    timeout_s: limit of a job; the evaluate function gets it as its deadline, and `grace_s` later its worker is
-        killed (status timed_out).
+    timeout_s: limit of a job; the evaluate function gets it as its deadline, and `grace_s` later its worker
+        is killed (status timed_out).
     recycle_after: a worker is replaced after so many jobs, so that leaks in it stay bounded.
     start_timeout_s: limit of the factory.
 
-    Workers begin with the first `run`, stay between runs, write to stderr only (their stdout is sent there), and
-    end with `close`, or with this process however it ends.
+    Workers begin with the first `run`, stay between runs, write to stderr only (their stdout is sent there),
+    and end with `close`, or with this process however it ends.
     """
 
     def __init__(

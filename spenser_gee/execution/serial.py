@@ -15,8 +15,8 @@ class SerialExecutor:
     """Calls `evaluate(payload, deadline)` here: simple to debug, but nothing protects this process.
 
     A crash (segmentation fault, the system's out-of-memory killer) ends the run, and the time limit is
-    cooperative: the evaluate function receives its deadline and has to look at the clock itself, because Python
-    cannot stop a call from outside. `ProcessExecutor` gives both protections.
+    cooperative: the evaluate function receives its deadline and has to look at the clock itself, because
+    Python cannot stop a call from outside. `ProcessExecutor` gives both protections.
     """
 
     def __init__(self, evaluate: Evaluate, timeout_s: float | None = None) -> None:

@@ -15,6 +15,7 @@ from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
+from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.measure import Measurement, measure
 from spenser_gee.training.source import Source
 from spenser_gee.training.train import Budget, TrainingRecord, train
@@ -85,8 +86,11 @@ def evaluate(
         "training_seconds": record.seconds,
         "training_steps": float(record.steps),
         "start_steps": start.cost,
+        "parameters": float(plan.parameters),
+        "dense_parameters": float(plan.dense_parameters),
+        "macs": float(plan.macs),
     }
-    details = {"inner": start.to_dict(), "curve": [list(point) for point in record.curve]}
+    details = {**start.to_dict(), "curve": [list(point) for point in record.curve]}
     if record.outcome != "complete":
         return Evaluated(_incomplete(record, cost, details), inner=start)
     measured = time.monotonic()
@@ -114,13 +118,13 @@ def _complete(
 ) -> Evaluation:
     if not math.isfinite(result.loss):
         return Evaluation("failed", cost=cost, reason=f"the loss on Fitness is {result.loss}", details=details)
+    if not needs_membrane(plan.spec.loss) and (last := result.firing_rates[-1]) in (0.0, 1.0):
+        word = "silent: the output neurons never fire" if last == 0.0 else "saturated: the output neurons always fire"
+        return Evaluation("infeasible", cost=cost, reason=word, details=details)
     objectives = {
         "fitness": result.accuracy,
         "standard_error": result.standard_error,
         "loss": result.loss,
         "firing_rate": sum(result.firing_rates) / len(result.firing_rates),
-        "parameters": float(plan.parameters),
-        "dense_parameters": float(plan.dense_parameters),
-        "macs": float(plan.macs),
     }
     return Evaluation("complete", objectives, cost, details=details)

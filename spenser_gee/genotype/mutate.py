@@ -28,7 +28,7 @@ class Rates:
     unit: .15, the probability for each unit of a part of several units to have a gene changed (SPENSER).
     macro: .30, the same for a part of exactly one unit (learning and the like) (SPENSER).
     sigma: .15, the standard deviation of the noise on numbers (SPENSER).
-    numeric: 2/3, the probability to change a number rather than a choice, where a unit has both (SPENSER 2:1).
+    numeric: 2/3, the probability to change a number, not a choice, where a unit has both (SPENSER: 2:1).
     relative_perturbation: True, noise is a fraction of the range, in log space for log genes, and applies to
         whole numbers too. SPENSER adds it as it is (and redraws whole numbers): on a learning rate in
         0.0001..0.1 three in four mutations then end at a bound.
@@ -164,7 +164,8 @@ class _Mutator:
 
     def _free_genes(self, unit: Unit) -> tuple[list[tuple[Site, int]], list[tuple[Site, int]]]:
         """The genes of a unit with more than one value: numbers, and choices with counts."""
-        numbers, choices = [], []
+        numbers: list[tuple[Site, int]] = []
+        choices: list[tuple[Site, int]] = []
         for name, values in unit.genes.items():
             site = self.plan.sites.get(name)
             if site is not None and site.free:

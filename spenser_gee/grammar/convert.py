@@ -24,9 +24,9 @@ from spenser_gee.grammar.model import (
 
 NUMBER_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 NUMERIC = ("int", "log_int", "float", "log_float")
-#: The largest count that `~n..m` may name, and the deepest nesting of brackets.
+#: The largest count that `~n..m` may name, and the deepest tree of a rule (3 levels a bracket).
 MAX_REPEAT = 1000
-MAX_NESTING = 40
+MAX_NESTING = 120
 
 _EMPTY = Sequence(())
 
@@ -38,7 +38,8 @@ class Converter:
         self.definitions = definitions
         self.findings: list[Finding] = []
         self.rule = definitions.main.path
-        self.head = Place(definitions.main.path, 1, 1)
+        self.head = definitions.main.beginning
+        self.names = _own_names(definitions)
 
     def refuse(self, place: Place, problem: str, remedy: str = "") -> Node:
         self.findings.append(Finding(place, problem, remedy))
@@ -51,18 +52,20 @@ class Converter:
             self.rule, self.head = name, definition.place
             if definition.tree is None:
                 self.refuse(
-                    Place(self.definitions.main.path, 1, 1),
+                    self.definitions.main.beginning,
                     f'%declare of "{name}" has no meaning here',
                     "write the rule itself",
                 )
             elif definition.params:
                 self._check_template(definition)
+            elif _depth(definition.tree) > MAX_NESTING:
+                self.refuse(self.head, "brackets are nested too deeply", "give the inner ones a rule")
             else:
                 self._check_options(definition)
-                rules[name] = self._rule(definition)
+                rules[self.names[name]] = self._rule(definition)
         if "start" not in rules:
             remedy = 'write  start: "features" features~1..6 "output" output'
-            self.refuse(Place(self.definitions.main.path, 1, 1), 'there is no rule "start"', remedy)
+            self.refuse(self.definitions.main.beginning, 'there is no rule "start"', remedy)
         if self.findings:
             raise InputError(*self.findings)
         return rules
@@ -109,7 +112,7 @@ class Converter:
         options = list(own.children)
         for extension in reversed(extensions):
             options += extension.children
-        return self._alternatives(options, 0)
+        return self._alternatives(options)
 
     # -- nodes -------------------------------------------------------------------------------------
 
@@ -128,30 +131,28 @@ class Converter:
             return next((place for place in found if place is not None), None)
         return self.definitions.place(item)
 
-    def _alternatives(self, options: list[Any], depth: int) -> Node:
+    def _alternatives(self, options: list[Any]) -> Node:
         weights: dict[Node, int] = {}
         for option in options:
-            node = self.node(option, depth + 1)
+            node = self.node(option)
             weights[node] = weights.get(node, 0) + 1
         if len(weights) == 1:
             return next(iter(weights))
         place = self.place(Tree("expansions", options))
         return Alternatives(tuple(weights), tuple(weights.values()), place)
 
-    def node(self, tree: Any, depth: int) -> Node:
+    def node(self, tree: Any) -> Node:
         """The node of one of Lark's trees."""
-        if depth > MAX_NESTING:
-            return self.refuse(self.head, "brackets are nested too deeply", "give the inner ones a rule")
         match tree.data:
             case "expansions":
-                return self._alternatives(tree.children, depth)
+                return self._alternatives(tree.children)
             case "expansion":
-                items = [self.node(child, depth + 1) for child in tree.children]
+                items = [self.node(child) for child in tree.children]
                 return items[0] if len(items) == 1 else Sequence(tuple(items), self.place(tree))
             case "expr":
-                return self._repetition(tree, depth)
+                return self._repetition(tree)
             case "maybe":
-                item = self.node(tree.children[0], depth + 1)
+                item = self.node(tree.children[0])
                 return Repetition(item, 0, 1, self.place(tree))
             case "value":
                 return self._value(tree.children[0])
@@ -159,9 +160,9 @@ class Converter:
                 return self.refuse(self.place(tree), "an alias (->) has no meaning here", "remove it")
         return self.refuse(self.place(tree), f"{tree.data} has no meaning here", "use words and rules")
 
-    def _repetition(self, tree: Tree[Any], depth: int) -> Node:
+    def _repetition(self, tree: Any) -> Node:
         inner, sign, *numbers = tree.children
-        item = self.node(inner, depth + 1)
+        item = self.node(inner)
         place = self.definitions.place(sign) or self.place(tree)
         if sign == "?":
             return Repetition(item, 0, 1, place)
@@ -191,9 +192,11 @@ class Converter:
         if isinstance(symbol, Terminal):
             return self._terminal(name, place)
         if name not in self.definitions.rules:
-            known = [*self.definitions.rules, *NUMERIC]
+            known = [*self.names.values(), *NUMERIC]
             remedy = f"define it:  {name}: ..." if name not in NUMERIC else f"%import .numeric ({name})"
-            return self.refuse(place, f'the rule "{name}" is not defined{nearest(name, known)}', remedy)
+            return self.refuse(
+                place, f'the rule "{name}" is not defined{nearest(name, {*known} - {name})}', remedy
+            )
         if self.definitions.rules[name].params:
             return self.refuse(
                 place, f'"{name}" needs its two bounds', f'write  {name}{{"1", "5"}}  with bounds of your own'
@@ -202,7 +205,7 @@ class Converter:
             return self.refuse(
                 place, '"start" cannot be used inside a rule', "make a rule for the inner part"
             )
-        return Reference(name, place)
+        return Reference(self.names[name], place)
 
     def _terminal(self, name: str, place: Place) -> Node:
         terminal = self.definitions.terminals.get(name)
@@ -236,14 +239,15 @@ class Converter:
 
     # -- numeric genes -------------------------------------------------------------------------------
 
-    def _number(self, usage: Tree[Any]) -> Node:
+    def _number(self, usage: Any) -> Node:
         symbol, *arguments = usage.children
         name, place = str(symbol.name), self.place(symbol)
         template = self.definitions.rules.get(name)
         kind = _kind(name)
         if template is None:
+            hint = "" if name in NUMERIC else nearest(name, NUMERIC)
             remedy = f"write  %import .numeric ({name})" if name in NUMERIC else f"use {', '.join(NUMERIC)}"
-            return self.refuse(place, f'the template "{name}" is not defined{nearest(name, NUMERIC)}', remedy)
+            return self.refuse(place, f'the template "{name}" is not defined{hint}', remedy)
         if not template.params or kind not in NUMERIC:
             return self.refuse(place, f'"{name}" takes no arguments', f"remove the {{...}} after {name}")
         if len(arguments) != 2:
@@ -287,10 +291,33 @@ class Converter:
         return int(value)
 
 
+def _depth(tree: Any) -> int:
+    """The levels of a tree; without recursion, since it guards what recurs."""
+    deepest, waiting = 0, [(tree, 1)]
+    while waiting:
+        item, level = waiting.pop()
+        deepest = max(deepest, level)
+        waiting += [(child, level + 1) for child in item.children if isinstance(child, Tree)]
+    return deepest
+
+
 def _leaves(tree: Any) -> list[Any]:
     if not isinstance(tree, Tree):
         return [tree]
     return [leaf for child in tree.children for leaf in _leaves(child)]
+
+
+def _own_names(definitions: Definitions) -> dict[str, str]:
+    """Rule names without the prefix that Lark puts before what comes along with an import (spenser__conv),
+    wherever the plain name is free: an imported grammar keeps its part names."""
+    plain = {name: _kind(name) for name in definitions.rules}
+    taken = list(plain.values())
+    names = {}
+    for name, definition in definitions.rules.items():
+        imported = definition.place.file != definitions.main.path
+        free = taken.count(plain[name]) == 1
+        names[name] = plain[name] if imported and free and plain[name] else name
+    return names
 
 
 def _kind(name: str) -> str:

@@ -75,6 +75,10 @@ class SourceFile:
     tree: Tree[Token]
 
     @property
+    def beginning(self) -> Place:
+        return place_at(self.path, self.text, 0)
+
+    @property
     def padded(self) -> str:
         return "\n" * self.first + self.text
 
@@ -122,12 +126,12 @@ class Definitions:
 
     def ignore_place(self, name: str) -> Place:
         """Where `%ignore` names the terminal, or where the terminal is defined."""
-        for stmt in statements(self.main.tree, "ignore"):
-            for token in stmt.scan_values(lambda value: isinstance(value, Token)):
-                place = self.place(token)
-                if place and (token == name or name.startswith("__")):
-                    return place
-        return self.terminals[name].place if name in self.terminals else Place(self.main.path, 1, 1)
+        # Lark keeps one name for each %ignore, in the order of the text.
+        for ignored, stmt in zip(self.ignored, statements(self.main.tree, "ignore"), strict=False):
+            if ignored == name:
+                found = (self.place(t) for t in stmt.scan_values(lambda value: isinstance(value, Token)))
+                return next((place for place in found if place), self.main.beginning)
+        return self.terminals[name].place if name in self.terminals else self.main.beginning
 
 
 def statements(tree: Tree[Token], *kinds: str) -> Iterator[Tree[Token]]:
@@ -156,7 +160,7 @@ def _parse_raw(text: str, path: str, first: int) -> Tree[Token]:
     if not text.strip():
         raise input_error(Place(path, 1, 1), "this grammar is empty", 'it needs at least a rule "start"')
     try:
-        return _get_parser().parse("\n" * first + text + "\n", "start")  # type: ignore[no-any-return]
+        return _get_parser().parse("\n" * first + text + "\n", "start")  # type: ignore[no-any-return, no-untyped-call]
     except UnexpectedInput as error:
         offset = min((error.pos_in_stream or 0) - first, len(text))
         place = place_at(path, text, offset)
@@ -165,7 +169,7 @@ def _parse_raw(text: str, path: str, first: int) -> Tree[Token]:
             wanted = set(error.allowed or ())
         else:
             token = getattr(error, "token", None)
-            word = str(token).strip() if token is not None else ""
+            word = str(token).strip().strip('"') if token is not None else ""
             found = f'found "{word}"' if word else "found the end of the line"
             wanted = set(getattr(error, "accepts", None) or getattr(error, "expected", ()) or ())
         names = sorted({_WORDS[name] for name in wanted if name in _WORDS})
@@ -175,7 +179,9 @@ def _parse_raw(text: str, path: str, first: int) -> Tree[Token]:
             'a rule reads  name: "word" other_rule | "word"  and goes on over lines that begin with |',
         ) from None
     except RecursionError:
-        raise input_error(Place(path, 1, 1), "this grammar is nested too deeply", "use more rules") from None
+        raise input_error(
+            place_at(path, text, 0), "this grammar is nested too deeply", "use more rules"
+        ) from None
 
 
 def _import_parts(stmt: Tree[Token]) -> tuple[bool, list[Token], list[Token]]:
@@ -204,7 +210,7 @@ class _Reader:
             self._follow(file, stmt, folder, (*above, path))
         return file
 
-    def _place(self, file: SourceFile, token: Token) -> Place:
+    def place(self, file: SourceFile, token: Token) -> Place:
         return place_at(file.path, file.text, (token.start_pos or 0) - file.first)
 
     def _follow(
@@ -212,10 +218,10 @@ class _Reader:
     ) -> None:
         relative, dotted, names = _import_parts(stmt)
         if not dotted:
-            place = self._place(file, names[0])
+            place = self.place(file, names[0])
             raise input_error(place, "this %import names no rule", f"write %import .{names[0]} (a, b)")
         target = find_import("/".join(dotted) + ".lark", folder if relative else None)
-        place = self._place(file, dotted[0])
+        place = self.place(file, dotted[0])
         if target is None:
             if not relative and (LARK_GRAMMARS / ("/".join(dotted) + ".lark")).is_file():
                 return
@@ -229,17 +235,11 @@ class _Reader:
         self._check_names(file, names, known)
 
     def _check_names(self, file: SourceFile, names: list[Token], target: SourceFile) -> None:
-        known: set[str] = set()
-        for stmt in statements(target.tree, "rule", "term", "import"):
-            if stmt.data == "import":
-                known.update(map(str, _import_parts(stmt)[2]))
-                known.update(str(token) for token in stmt.children[1:] if isinstance(token, Token))
-            else:
-                known.add(str(stmt.children[1 if stmt.data == "rule" else 0]))
+        known = _defined(target)
         for name in names:
             if str(name) not in known:
                 problem = f'{target.path} does not define "{name}"{nearest(name, known)}'
-                raise input_error(self._place(file, name), problem, f"it defines {', '.join(sorted(known))}")
+                raise input_error(self.place(file, name), problem, f"it defines {', '.join(sorted(known))}")
 
 
 def find_import(relative: str, folder: Path | None) -> Path | None:
@@ -257,14 +257,44 @@ def _check_duplicates(reader: _Reader, files: list[SourceFile]) -> None:
         for stmt in statements(file.tree, "rule", "term"):
             name = stmt.children[1 if stmt.data == "rule" else 0]
             assert isinstance(name, Token)
-            place = reader._place(file, name)
+            place = reader.place(file, name)
             if name in seen:
                 what = "rule" if stmt.data == "rule" else "terminal"
                 problem = f'the {what} "{name}" is defined twice (first on line {seen[name]})'
                 findings.append(Finding(place, problem, "rename one, or join both with |"))
             seen.setdefault(str(name), place.line)
+        findings += _missing_bases(reader, file)
     if findings:
         raise InputError(*findings)
+
+
+def _missing_bases(reader: _Reader, file: SourceFile) -> list[Finding]:
+    """%override and %extend of what the file neither defines nor imports."""
+    findings = []
+    known = _defined(file)
+    for stmt in statements(file.tree, "override", "extend"):
+        inner = stmt.children[0]
+        assert isinstance(inner, Tree)
+        name = inner.children[1 if inner.data == "rule" else 0]
+        assert isinstance(name, Token)
+        if str(name) not in known:
+            problem = f'%{stmt.data} of "{name}", which is not defined here{nearest(name, known)}'
+            remedy = f"import it by name, or remove %{stmt.data}"
+            findings.append(Finding(reader.place(file, name), problem, remedy))
+    return findings
+
+
+def _defined(file: SourceFile) -> set[str]:
+    """The names that a file defines or imports."""
+    known: set[str] = set()
+    for stmt in statements(file.tree, "rule", "term", "import"):
+        if stmt.data == "import":
+            known.update(str(token) for token in stmt.children[1:] if isinstance(token, Token))
+            if len(stmt.children) == 1 or isinstance(stmt.children[1], Tree):
+                known.update(map(str, _import_parts(stmt)[2]))
+        else:
+            known.add(str(stmt.children[1 if stmt.data == "rule" else 0]))
+    return known
 
 
 def read_definitions(text: str, path: str, folder: Path | None) -> Definitions:
@@ -309,7 +339,8 @@ def _collect(builder: GrammarBuilder, main: SourceFile, files: list[SourceFile])
     raw = _RawRules(files)
     for name, definition in builder._definitions.items():
         head = raw.head(name, definition.tree)
-        place = (found.place(head) if head is not None else None) or Place(main.path, 1, 1)
+        place = found.place(head) if head is not None else None
+        place = place or _import_place(main, name) or main.beginning
         kind = found.terminals if definition.is_term else found.rules
         kind[str(name)] = Definition(str(name), definition.params, definition.tree, definition.options, place)
         if not definition.is_term and definition.tree is not None:
@@ -319,6 +350,14 @@ def _collect(builder: GrammarBuilder, main: SourceFile, files: list[SourceFile])
                 if len(symbols) == len(tokens):
                     found.reference_tokens.update((id(s), t) for s, t in zip(symbols, tokens, strict=True))
     return found
+
+
+def _import_place(main: SourceFile, name: str) -> Place | None:
+    for stmt in statements(main.tree, "import"):
+        for token in stmt.scan_values(lambda value: isinstance(value, Token)):
+            if token == name and token.start_pos is not None:
+                return place_at(main.path, main.text, token.start_pos)
+    return None
 
 
 def bodies(tree: Any) -> list[Any]:

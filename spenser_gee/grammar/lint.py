@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 
-from spenser_gee.errors import Finding, Place
+from spenser_gee.errors import Finding
 from spenser_gee.grammar.derive import CHOICE, COUNT, LITERAL, NUMBER, RECURSION_DEPTH, Op, plan_of
 from spenser_gee.grammar.model import Grammar, Number, walk
 
@@ -17,7 +16,7 @@ def lint(grammar: Grammar) -> tuple[Finding, ...]:
     reached = set(grammar.reachable())
     for name in grammar.rules:
         # Only the file itself: what an imported grammar defines beside is none of its user's business.
-        place = _place(grammar.places, name, grammar.path)
+        place = grammar.place_of(name)
         if name not in reached and place.file == grammar.path:
             problem = f'warning: the rule "{name}" is never used: start does not lead to it'
             findings.append(Finding(place, problem, "use it or remove it"))
@@ -28,13 +27,8 @@ def lint(grammar: Grammar) -> tuple[Finding, ...]:
                 findings.append(Finding(node.place, problem, 'widen it, or write the value as a "word"'))
     if not any(re.fullmatch(pattern, "\n") for pattern in grammar.ignored):
         problem = "warning: line ends are not ignored: a sentence must stand on one line"
-        place = Place(grammar.path, 1, 1)
-        findings.append(Finding(place, problem, "%import common (WS)  and  %ignore WS"))
+        findings.append(Finding(grammar.beginning, problem, "%import common (WS)  and  %ignore WS"))
     return tuple(findings)
-
-
-def _place(places: Mapping[str, Place], name: str, path: str) -> Place:
-    return places.get(name, Place(path, 1, 1))
 
 
 def space_size(grammar: Grammar) -> float:

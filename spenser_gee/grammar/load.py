@@ -6,9 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-import numpy as np
-
-from spenser_gee.errors import Finding, InputError, Place, input_error
+from spenser_gee.errors import Finding, InputError, input_error
 from spenser_gee.grammar.check import check_rules
 from spenser_gee.grammar.convert import Converter, parts_of
 from spenser_gee.grammar.derive import expand, fill_random, plan_of
@@ -34,8 +32,9 @@ def parse_grammar(text: str, name: str = "<grammar>", folder: str | Path | None 
     """The grammar of a text. `name` stands in messages; `folder` is where relative imports are looked for
     first. Raises InputError like `load_grammar`."""
     definitions = read_definitions(text, name, Path(folder) if folder is not None else None)
-    nodes = Converter(definitions).convert_all()
-    places = {rule: definition.place for rule, definition in definitions.rules.items()}
+    converter = Converter(definitions)
+    nodes = converter.convert_all()
+    places = {converter.names[rule]: found.place for rule, found in definitions.rules.items()}
     start = nodes.pop("start")
     parts, closing = parts_of(start, places)
     check_rules(nodes, parts, places)
@@ -69,7 +68,7 @@ def _ignored(definitions: Definitions) -> tuple[str, ...]:
     if findings:
         raise InputError(*findings)
     if not any(re.fullmatch(pattern, " ") for pattern in patterns):
-        place = Place(definitions.main.path, 1, 1, definitions.main.text.split("\n")[0])
+        place = definitions.main.beginning
         remedy = "add  %import common (WS)  and  %ignore WS"
         raise input_error(place, "blanks are not ignored, so words could not be separated", remedy)
     return tuple(patterns)
@@ -92,10 +91,10 @@ def check_round_trip(grammar: Grammar, samples: int = 300, seed: int = 0) -> Non
             found = parse_sentence(grammar, sentence, "<sample>")
         except InputError as error:
             problem = f"a network of this grammar cannot be read back from its text: {error.findings[0]}"
-            raise input_error(Place(grammar.path, 1, 1), problem, _KEYWORDS) from None
+            raise input_error(grammar.beginning, problem, _KEYWORDS) from None
         if found != tuple(genes):
             problem = f"a network of this grammar is read back as another one: {sentence[:200]}"
-            raise input_error(Place(grammar.path, 1, 1), problem, _KEYWORDS)
+            raise input_error(grammar.beginning, problem, _KEYWORDS)
 
 
 _KEYWORDS = "begin every alternative with a keyword of its own"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from spenser_gee.errors import Finding, Place
+from spenser_gee.errors import Finding, Place, place_at
 from spenser_gee.grammar.domains import FloatDomain, IntDomain
 
 NOWHERE = Place("<grammar>")
@@ -158,6 +158,15 @@ class Grammar:
     def sha256(self) -> str:
         """The SHA-256 of `canonical()`, as hexadecimal digits."""
         return self._sha256
+
+    @property
+    def beginning(self) -> Place:
+        """The first line of the text, for problems of the whole."""
+        return place_at(self.path, self.source, 0)
+
+    def place_of(self, rule: str) -> Place:
+        """Where a rule is defined."""
+        return self.places.get(rule, self.beginning)
 
     def part(self, name: str) -> Part:
         """The part of that name. Raises KeyError."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from lark import Lark, Token, Tree
-from lark.exceptions import GrammarError, UnexpectedCharacters, UnexpectedInput
+from lark.exceptions import GrammarError, UnexpectedInput
 
 from spenser_gee.errors import InputError, Place, input_error, nearest, place_at
 from spenser_gee.grammar.convert import NUMBER_PATTERN
@@ -136,7 +136,7 @@ class SentenceParser:
             return self._reduce_reduce(message)
         if isinstance(error, GrammarError) and "Shift/Reduce" in message:
             return self._shift_reduce(message)
-        place = Place(self.grammar.path, 1, 1, self.grammar.source.split("\n")[0])
+        place = self.grammar.beginning
         offset = self.grammar.source.find("%ignore")
         if offset >= 0:
             place = place_at(self.grammar.path, self.grammar.source, offset)
@@ -161,16 +161,18 @@ class SentenceParser:
                 return site.rule, site.place
         for rule, name in self.deriver.rule_names.items():
             if origin == name:
-                return rule, self.grammar.places.get(rule, Place(self.grammar.path, 1, 1))
+                return rule, self.grammar.place_of(rule)
         part = self.grammar.parts[int(origin.strip("_u") or 0)] if re.fullmatch(r"_?u\d+", origin) else None
-        place = part.place if part else self.grammar.places.get("start", Place(self.grammar.path, 1, 1))
+        place = part.place if part else self.grammar.place_of("start")
         return "start", place
 
     def _reduce_reduce(self, message: str) -> InputError:
         first = message.split("\n\n")[0]
         found = re.findall(r"<(\w+) : ([^>]*)>", first)
-        rules = sorted((self._rule_of(origin), origin, body.strip()) for origin, body in found)
-        place = rules[-1][0][1] if rules else Place(self.grammar.path, 1, 1)
+        rules = [(self._rule_of(origin), origin, body.strip()) for origin, body in found]
+        # Lark lists them in the order of a set.
+        rules.sort(key=lambda entry: (entry[0][1].line, entry[0][1].column, entry[1]))
+        place = rules[-1][0][1] if rules else self.grammar.beginning
         if rules and all(body == "NUMBER" for _, _, body in rules):
             ranges = " and ".join(f"{self._range(origin)} in {rule}" for (rule, _), origin, _ in rules)
             remedy = "put a word before one of them, or join the ranges"
@@ -191,7 +193,7 @@ class SentenceParser:
     def _shift_reduce(self, message: str) -> InputError:
         terminal = re.search(r"for terminal (\S+?)\.", message)
         reduced = re.search(r"<(\w+) : ([^>]*)>", message)
-        rule, place = self._rule_of(reduced[1]) if reduced else ("start", Place(self.grammar.path, 1, 1))
+        rule, place = self._rule_of(reduced[1]) if reduced else ("start", self.grammar.beginning)
         word = self._in_words(terminal[1]) if terminal else "the next word"
         return input_error(
             place,
@@ -208,7 +210,7 @@ class SentenceParser:
                     problem = f'the word "{word}" begins like what %ignore skips'
                     raise input_error(self._place_of_word(word), problem, "choose another word")
             if re.match(NUMBER_PATTERN, word):
-                table = self.lark.parser.parser._parse_table.states  # type: ignore[attr-defined]
+                table = self.lark.parser.parser._parse_table.states
                 if any(terminal in actions and "NUMBER" in actions for actions in table.values()):
                     problem = f'the word "{word}" stands beside a numeric gene and looks like a number'
                     raise input_error(self._place_of_word(word), problem, "choose another word")
@@ -218,7 +220,7 @@ class SentenceParser:
             for node in walk(self.grammar.rules[name]):
                 if isinstance(node, Literal) and node.text == word:
                     return node.place
-        return self.grammar.places.get("start", Place(self.grammar.path, 1, 1))
+        return self.grammar.place_of("start")
 
     # -- parsing -----------------------------------------------------------------------------------------
 
@@ -280,7 +282,7 @@ class SentenceParser:
         """The parse tree again, with positions; kept out of the fast path."""
         options: dict[str, Any] = {"propagate_positions": True, "keep_all_tokens": True}
         located = Lark(self.text, parser="lalr", strict=True, maybe_placeholders=False, **options)
-        return located.parse(text)  # type: ignore[return-value]
+        return located.parse(text)
 
     def _unit_place(self, part_name: str, index: int, text: str, name: str) -> Place:
         parts = [part.name for part in self.grammar.parts]
@@ -319,9 +321,8 @@ class SentenceParser:
         token = getattr(error, "token", None)
         ended = token is not None and token.type == "$END"
         offset = len(text.rstrip()) if ended else (error.pos_in_stream or 0)
-        wanted: set[str] = set(getattr(error, "allowed", None) or ())
-        if not isinstance(error, UnexpectedCharacters):
-            wanted = set(getattr(error, "accepts", None) or getattr(error, "expected", ()) or ())
+        # What the parser would really take next, the end included; the lexer's own list lacks that.
+        wanted: set[str] = set(error.interactive_parser.accepts())  # type: ignore[no-untyped-call]
         words = [self.terminal_words[t] for t in sorted(wanted, key=_order) if t in self.terminal_words]
         shown = [f'"{word}"' for word in words]
         shown += ["a number"] if "NUMBER" in wanted else []
@@ -331,10 +332,14 @@ class SentenceParser:
         run = re.match(r"[\w.+-]+|\S", text[offset:])
         found = "the end of the text" if ended or run is None else f'"{run[0][:40]}"'
         hint = "" if ended or run is None else nearest(run[0][:40], words)
-        remedy = "the section words and their order come from the grammar's start rule" if ended else ""
         expected = shown[0] if len(shown) == 1 else " or ".join(shown)
-        problem = f"expected {expected or 'something else'}, found {found}{hint}"
-        return input_error(place_at(name, text, offset), problem, remedy or "see the rules of the grammar")
+        problem = f"expected {expected}, found {found}{hint}"
+        remedy = f"write {expected} here" if len(shown) == 1 else ""
+        if wanted == {"$END"}:
+            remedy = "remove the rest"
+        elif ended:
+            remedy = "the text stops too early; the grammar's start rule gives the parts and their order"
+        return input_error(place_at(name, text, offset), problem, remedy)
 
 
 def _items_below(tree: Tree[Token], name: str) -> list[Tree[Token]]:

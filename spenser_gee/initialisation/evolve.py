@@ -69,13 +69,15 @@ class InnerRecord:
     history: tuple[Mapping[str, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able, without G."""
+        """JSON-able, without G: how the start was found, and the generations of CMA-ES."""
         return {
-            "chosen": self.chosen,
-            "cost": self.cost,
-            "steps": self.steps,
-            "guard": dict(self.guard),
-            "history": [dict(row) for row in self.history],
+            "start": {
+                "chosen": self.chosen,
+                "cost": self.cost,
+                "steps": self.steps,
+                "guard": dict(self.guard),
+            },
+            "inner": [dict(row) for row in self.history],
         }
 
 

@@ -237,7 +237,7 @@ class _Run:
 
 
 def build_network(plan: Plan, time_steps: int, seed: int) -> SpikingNetwork:
-    """The network of a plan for T = `time_steps`, with weights drawn from the seed; on the CPU, in float32."""
+    """The network of a plan for T = `time_steps`, weights drawn from the seed; on the CPU, in float32."""
     return SpikingNetwork(plan, time_steps, seed)
 
 
@@ -251,7 +251,7 @@ def _source_units(plan: Plan) -> set[int]:
 
 
 def _last_layer(plan: Plan, unit: int) -> int:
-    """The layer whose output is that of a unit; -1 is the input. A unit without layers passes its input on."""
+    """The layer whose output is that of a unit; -1 is the input. Without layers, of the one before it."""
     return max((index for index, planned in enumerate(plan.layers) if planned.unit <= unit), default=-1)
 
 

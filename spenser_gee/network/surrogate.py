@@ -32,7 +32,7 @@ def fast_sigmoid(u: Tensor) -> Tensor:
 def sigmoid(u: Tensor) -> Tensor:
     """k e^(-ku) / (1 + e^(-ku))^2 = k s (1 - s), s = sigmoid(k u), k = 25. Any shape.
 
-    Source: snnTorch, after Zenke and Ganguli 2018. Computed with |u| (the derivative is even), so that nothing
+    Source: snnTorch, after Zenke and Ganguli 2018. Computed with |u| (it is even), so that nothing
     overflows far below the threshold.
     """
     decay = u.abs().mul_(-SLOPE).exp_()

@@ -1,8 +1,8 @@
 """What strategies with one surviving candidate share: their state, and the selection under a noisy fitness.
 
-Training is noisy, so the largest of many fitness values is a lucky one: a parent scored once would keep its luck
-for ever. Therefore the best candidate is evaluated again in every generation, on the same draw (data order,
-spike noise) as its rivals, and only values of the same draw are compared.
+Training is noisy, so the largest of many fitness values is a lucky one: a parent scored once would keep its
+luck for ever. Therefore the best candidate is evaluated again in every generation, on the same draw (data
+order, spike noise) as its rivals, and only values of the same draw are compared.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ def select(elite: Elite[G] | None, evaluated: Sequence[tuple[Candidate[G], Evalu
     """The elite after a generation.
 
     A newcomer replaces it with a fitness at least as high on the same draw (so that neutral steps are taken;
-    among equal newcomers the first id wins). Only complete evaluations of this generation compete: one taken over
-    from an earlier candidate belongs to another draw. If the elite's own evaluation is not complete this time, it
-    is not lost: newcomers are then compared with its mean over the earlier generations.
+    among equal newcomers the first id wins). Only complete evaluations of this generation compete: one taken
+    over from an earlier candidate belongs to another draw. If the elite's own evaluation is not complete
+    this time, it is not lost: newcomers are then compared with its mean over the earlier generations.
     """
     complete = [(c, e.fitness) for c, e in evaluated if e.status == "complete" and was_evaluated(e)]
     complete.sort(key=lambda pair: pair[0].id)

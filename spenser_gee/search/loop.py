@@ -23,15 +23,16 @@ from spenser_gee.search.strategy import (
 )
 
 EvaluateGeneration = Callable[[Sequence[Candidate[G]], int], Iterator[tuple[int, Evaluation]]]
-"""evaluate_generation(candidates, generation) yields (candidate id, evaluation) in any order, one for each."""
+"""evaluate_generation(candidates, generation) yields (candidate id, evaluation) for each, in any order."""
 
 
 @dataclass(frozen=True)
 class Stops:
     """When a search ends: before the generation that would begin with any of these reached (None: no limit).
 
-    generations: finished ones. evaluations: made in finished generations. wall_clock_s: seconds of all sessions
-    of the run together. A generation that has begun is finished, so the last two may be passed by a generation.
+    generations: finished ones. evaluations: made in finished generations. wall_clock_s: seconds of all
+    sessions of the run together. A generation that has begun is finished, so the last two may be passed by a
+    generation.
     """
 
     generations: int | None = None
@@ -111,8 +112,8 @@ def _already_recorded(
         if sentences.get(candidate_id) != sentence:
             raise input_error(
                 "run",
-                f"candidate {candidate_id} in the record is not the one that the search proposes now: expected "
-                f'"{sentences.get(candidate_id, "no such candidate")}", found "{sentence}"',
+                f"candidate {candidate_id} in the record is not the one that the search proposes now: "
+                f'expected "{sentences.get(candidate_id, "no such candidate")}", found "{sentence}"',
                 "resume with the version, grammar and configuration that began this run",
             )
     return {candidate_id: evaluation for candidate_id, (_, evaluation) in recorded.items()}

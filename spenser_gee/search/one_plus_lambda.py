@@ -2,7 +2,8 @@
 
 Beyer and Schwefel, "Evolution strategies: a comprehensive introduction", Natural Computing 1 (2002); used by
 SPENSER (GECCO 2023), section 4, without crossover. Differences from SPENSER: the parent is scored on the same
-draw as its offspring (see `elitist`), and candidates that cannot be built or were evaluated before are redrawn.
+draw as its offspring (see `elitist`), and candidates that cannot be built or were evaluated before are
+redrawn.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ class OnePlusLambda(ElitistSearch[G]):
     start: a genotype to begin with; generation 0 is then it and `offspring - 1` mutants of it. Without one,
         generation 0 is `offspring` sampled candidates.
 
-    While there is no parent (nothing of the earlier generations could be evaluated), a generation is again made
-    like generation 0, by new draws: sampled candidates, or mutants of the start.
+    While there is no parent (nothing of the earlier generations could be evaluated), a generation is again
+    made like generation 0, by new draws: sampled candidates, or mutants of the start.
     """
 
     def __init__(

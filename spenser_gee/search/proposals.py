@@ -68,8 +68,8 @@ def short_key(phenotype_key: str) -> str:
 class Proposer(Generic[G]):
     """Proposes the candidates of one generation, one after the other.
 
-    seen: short key of every network proposed before -> the candidate's id. The proposer works on a copy, which
-        grows by the networks it proposes.
+    seen: short key of every network proposed before -> the candidate's id. The proposer works on a copy,
+        which grows by the networks it proposes.
     tries: draws for one candidate at most. If the last one is infeasible, it becomes a candidate recorded as
         such without an evaluation; if it is a duplicate, it takes over the earlier evaluation.
 

@@ -1,8 +1,8 @@
 """Random search: the control for every other strategy.
 
-Each generation is `offspring` sampled candidates; the best so far is kept, and evaluated again beside them like
-the parent of the (1 + lambda) strategy. So it spends the same number of evaluations and the same selection, and
-differs in one thing: nothing is inherited.
+Each generation is `offspring` sampled candidates; the best so far is kept, and evaluated again beside them
+like the parent of the (1 + lambda) strategy. So it spends the same number of evaluations and the same
+selection, and differs in one thing: nothing is inherited.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from spenser_gee.search.strategy import Candidate
 class GenerationSummary:
     """One finished generation.
 
-    best_*: the best candidate after it, see `Progress`. mean_fitness: over the complete evaluations made in this
-    generation, the re-evaluation included (None: there was none). evaluations: how many were made.
+    best_*: the best candidate after it, see `Progress`. mean_fitness: over the complete evaluations made in
+    this generation, the re-evaluation included (None: there was none). evaluations: how many were made.
     counts: candidates of each status, redraws, and those taken over ("duplicate"). seconds: wall-clock time.
     """
 

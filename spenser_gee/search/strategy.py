@@ -49,8 +49,8 @@ class Proposal(Generic[G]):
 class Progress:
     """Where a search stands. `generation` counts the finished generations.
 
-    best_fitness is the best candidate's on the draw of the last generation in which it was complete; best_mean
-    and best_standard_error are over all its evaluations (the error is None for fewer than two).
+    best_fitness is the best candidate's on the draw of the last generation in which it was complete;
+    best_mean and best_standard_error are over all its evaluations (the error is None for fewer than two).
     counts: of the redraws in the last generation asked for.
     """
 

@@ -1,4 +1,4 @@
-"""The neuron scan against hand-computed traces, snntorch.Leaky stepped over time, and a float64 autograd reference."""
+"""The neuron scan against hand-computed traces, stepped snntorch.Leaky, and autograd in float64."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def stepped(x: Tensor, beta: Tensor, threshold: Tensor, surrogate: str, reset: s
 def leaky(x: Tensor, beta: Tensor, threshold: Tensor, surrogate: str, reset: str) -> tuple[Tensor, Tensor]:
     """snntorch.Leaky, stepped."""
     neuron = snntorch.Leaky(
-        beta=beta, threshold=threshold, spike_grad=getattr(snntorch.surrogate, surrogate)(), reset_mechanism=reset
+        beta=beta,
+        threshold=threshold,
+        spike_grad=getattr(snntorch.surrogate, surrogate)(),
+        reset_mechanism=reset,
     )
     memory, spikes, trace = torch.zeros_like(x[0]), [], []
     for current in x:
@@ -161,7 +164,9 @@ TRACES = {
 
 @pytest.mark.parametrize("reset", RESETS)
 def test_hand_computed_trace(reset: str) -> None:
-    spikes, membrane = lif(torch.ones(5, 1), torch.tensor(HALF), torch.tensor(1.0), "atan", reset, membrane=True)
+    spikes, membrane = lif(
+        torch.ones(5, 1), torch.tensor(HALF), torch.tensor(1.0), "atan", reset, membrane=True
+    )
     assert membrane is not None
     assert membrane[:, 0].tolist() == TRACES[reset][0]
     assert spikes[:, 0].tolist() == TRACES[reset][1]

@@ -44,7 +44,9 @@ def test_equals_snntorch(name: str, dtype: torch.dtype) -> None:
 def test_is_the_derivative_of_its_function(name: str, smooth) -> None:  # type: ignore[no-untyped-def]
     for u in (-0.3, -0.01, 0.02, 0.5):
         numerical = (smooth(u + 1e-6) - smooth(u - 1e-6)) / 2e-6
-        assert SURROGATES[name](torch.tensor(u, dtype=torch.float64)).item() == pytest.approx(numerical, rel=1e-6)
+        assert SURROGATES[name](torch.tensor(u, dtype=torch.float64)).item() == pytest.approx(
+            numerical, rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("name", sorted(SURROGATES))

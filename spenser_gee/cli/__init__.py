@@ -1,0 +1,1 @@
+"""The command line: the only place that prints. Data go to stdout, everything else to stderr."""

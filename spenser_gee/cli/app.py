@@ -1,0 +1,194 @@
+"""The commands and their options. Heavy imports happen inside the commands, so that --help is quick."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spenser_gee.errors import InputError
+
+app = typer.Typer(
+    name="spenser-gee",
+    help="Evolve spiking neural networks: a grammar and a configuration in, a trained and tested network out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+grammar_app = typer.Typer(help="Check a grammar, draw from it, read a network with it.", no_args_is_help=True)
+config_app = typer.Typer(help="Check a configuration.", no_args_is_help=True)
+app.add_typer(grammar_app, name="grammar")
+app.add_typer(config_app, name="config")
+
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key (repeatable).")
+]
+DataRoot = Annotated[str | None, typer.Option(help="Folder that holds the data sets, in torchvision's layout.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Workers = Annotated[int | None, typer.Option(help="Worker processes; 0 = in this process.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
+
+
+def main() -> None:
+    """Runs a command; exit code 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
+    # A terminated run saves as an interrupted one does.
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        _complain(str(error))
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        # Usage errors of the option parser know how they want to be shown.
+        if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
+            raise
+        _complain(f"{error.format_message()} (see --help)")
+        code = error.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminated(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _complain(text: str) -> None:
+    print(f"error: {text}", file=sys.stderr)
+
+
+def _overrides(
+    settings: list[str] | None, device: str | None, workers: int | None, seed: int | None
+) -> list[str]:
+    """The options that are short forms of --set come last: they were said more plainly."""
+    short = {"device": device, "search.workers": workers, "seed": seed}
+    return [*(settings or []), *(f"{key}={value}" for key, value in short.items() if value is not None)]
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML file, for example configs/digits.yaml.")],
+    settings: Set = None,
+    out: Annotated[Path | None, typer.Option(help="The run's new folder; by default runs/NAME, NAME-2, ...")] = None,
+    data_root: DataRoot = None,
+    device: Device = None,
+    workers: Workers = None,
+    seed: Seed = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Search, train the best further, and test it."""
+    from spenser_gee.cli.runs import run_command
+
+    run_command(config, _overrides(settings, device, workers, seed), out, data_root, json_)
+
+
+@app.command()
+def resume(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    settings: Set = None,
+    data_root: DataRoot = None,
+    device: Device = None,
+    workers: Workers = None,
+    grammar: Annotated[Path | None, typer.Option(help="An edited grammar to go on with.")] = None,
+    drop_unreadable: Annotated[
+        bool, typer.Option("--drop-unreadable", help="Go on without networks that an edited grammar lacks.")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Go on with an interrupted run, or give a finished one more generations (--set search.generations=N)."""
+    from spenser_gee.cli.runs import resume_command
+
+    resume_command(
+        path, _overrides(settings, device, workers, None), data_root, grammar, drop_unreadable, json_
+    )
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Every evaluation as CSV.")] = False,
+) -> None:
+    """What a run has found so far; also while it goes on."""
+    from spenser_gee.cli.show import show_command
+
+    show_command(path, json_, csv)
+
+
+@app.command()
+def train(
+    what: Annotated[Path, typer.Argument(metavar="RUN|NET", help="A run folder, or a hand-written sentence.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Configuration for a sentence: its data and grammar.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over all training images; else final.epochs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Weight file to write, by default NAME.safetensors.")] = None,
+    settings: Set = None,
+    data_root: DataRoot = None,
+    device: Device = None,
+    seed: Seed = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Train a run's best network anew, or a hand-written one, on all of Train, and test it once."""
+    from spenser_gee.cli.training import train_command
+
+    train_command(what, config, epochs, out, _overrides(settings, device, None, seed), data_root, json_)
+
+
+@grammar_app.command("check")
+def grammar_check(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .lark grammar.")],
+    shape: Annotated[str, typer.Option(help="Input shape CxHxW for the share of networks that collapse.")] = "1x28x28",
+    classes: Annotated[int, typer.Option(help="Classes of the data.", min=2)] = 10,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Errors and warnings of a grammar, the size of its space, and the share of samples that collapse."""
+    from spenser_gee.cli.grammars import check_command
+
+    check_command(path, shape, classes, json_)
+
+
+@grammar_app.command("sample")
+def grammar_sample(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .lark grammar.")],
+    number: Annotated[int, typer.Option("-n", "--number", help="How many.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.", min=0)] = 0,
+) -> None:
+    """Random sentences, one a line."""
+    from spenser_gee.cli.grammars import sample_command
+
+    sample_command(path, number, seed)
+
+
+@grammar_app.command("parse")
+def grammar_parse(
+    path: Annotated[Path, typer.Argument(metavar="FILE.net", help="A sentence.")],
+    grammar: Annotated[Path, typer.Option("--grammar", help="The grammar that it has to follow.")],
+    shape: Annotated[str, typer.Option(help="Input shape CxHxW.")] = "1x28x28",
+    classes: Annotated[int, typer.Option(help="Classes of the data.", min=2)] = 10,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Read a sentence: its layers with their shapes and parameters."""
+    from spenser_gee.cli.grammars import parse_command
+
+    parse_command(path, grammar, shape, classes, json_)
+
+
+@config_app.command("check")
+def config_check(
+    config: Annotated[Path, typer.Argument(help="A YAML file.")],
+    settings: Set = None,
+    json_: Annotated[bool, typer.Option("--json", help="The resolved configuration as JSON.")] = False,
+) -> None:
+    """Check a configuration and its grammar, and print it with all defaults."""
+    from spenser_gee.cli.grammars import config_command
+
+    config_command(config, settings or [], json_)

@@ -1,0 +1,129 @@
+"""Live progress: a bar where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from spenser_gee.cli.console import duration, errors, say
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.search import Candidate, GenerationSummary
+
+# The share of the final training after which a line is written where there is no terminal.
+FINAL_LINES = 0.25
+
+
+class ProgressReporter:
+    """A `session.Reporter` on stderr.
+
+    hint: a line to add to the first estimate where it is long, or nothing.
+    """
+
+    def __init__(self, hint: str = "") -> None:
+        self._hint = hint
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._total = self._done = 0
+        self._offspring = self._generations = 0
+        self._begun = 0.0
+        self._best: float | None = None
+        self._estimated = False
+        self._final_shown = 0.0
+
+    def __enter__(self) -> ProgressReporter:
+        if errors.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TextColumn("{task.fields[best]}"),
+                TimeRemainingColumn(),
+                console=errors,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def searching(self, generation: int, generations: int, offspring: int) -> None:
+        """See `Reporter.searching`."""
+        self._generations, self._offspring = generations, offspring
+        # The first generation has no parent to evaluate again.
+        each = offspring + 1
+        self._total = (generations - generation) * each - (generation == 0)
+        self._begun = time.monotonic()
+        if self._bar is not None:
+            self._task = self._bar.add_task("search", total=self._total, best="")
+
+    def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
+        """See `Reporter.candidate`."""
+        self._done += 1
+        if self._best is None or evaluation.fitness > self._best:
+            self._best = evaluation.fitness if evaluation.status == "complete" else self._best
+        best = "" if self._best is None else f"best so far {self._best:.4f}"
+        shown = (
+            f"fitness {evaluation.fitness:.4f}"
+            if evaluation.status == "complete"
+            else f"{evaluation.status}: {evaluation.reason}"
+        )
+        line = f"generation {generation}  candidate {candidate.id:3d}  {shown}"
+        if self._bar is not None and self._task is not None:
+            self._bar.update(
+                self._task,
+                completed=self._done,
+                best=best,
+                description=f"generation {generation} of {self._generations}, candidate {candidate.id}",
+            )
+            if evaluation.status != "complete":
+                say(line)
+        else:
+            left = self._left()
+            say(f"{line}  {best}{f'  about {duration(left)} left' if left is not None else ''}")
+        self._estimate()
+
+    def _left(self) -> float | None:
+        if self._done < 2:
+            return None
+        return (time.monotonic() - self._begun) / self._done * (self._total - self._done)
+
+    def _estimate(self) -> None:
+        # After the first few candidates, and once: one candidate says little about the next.
+        if self._estimated or self._done < min(4, self._total):
+            return
+        self._estimated = True
+        left = self._left()
+        if left is None:
+            return
+        say(f"The whole search takes about {duration(left + time.monotonic() - self._begun)} at this pace.")
+        if left > 3600 and self._hint:
+            say(self._hint, style="yellow")
+
+    def generation(self, summary: GenerationSummary) -> None:
+        """See `Reporter.generation`."""
+        if summary.best_fitness is None:
+            say(f"generation {summary.generation}: no candidate was complete")
+            return
+        mean = "" if summary.mean_fitness is None else f", mean {summary.mean_fitness:.4f}"
+        say(
+            f"generation {summary.generation}: best {summary.best_fitness:.4f} (candidate {summary.best_id})"
+            f"{mean}, {duration(summary.seconds)}",
+            style="bold",
+        )
+
+    def final(self, share: float) -> None:
+        """See `Reporter.final`."""
+        if self._bar is not None:
+            if self._final_shown == 0.0:
+                if self._task is not None:
+                    self._bar.remove_task(self._task)
+                self._task = self._bar.add_task("final training, %", total=100, best="")
+            self._final_shown = share
+            assert self._task is not None
+            self._bar.update(self._task, completed=100 * share)
+        elif share >= self._final_shown + FINAL_LINES or (share >= 1.0 > self._final_shown):
+            self._final_shown = share
+            say(f"final training on all of Train: {share:.0%}")

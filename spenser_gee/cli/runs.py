@@ -1,0 +1,123 @@
+"""`run` and `resume`: announce, carry out, show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spenser_gee.cli.console import print_json, say
+from spenser_gee.cli.progress import ProgressReporter
+from spenser_gee.cli.show import print_summary
+from spenser_gee.config import load_config
+from spenser_gee.errors import input_error
+from spenser_gee.grammar import space_size
+from spenser_gee.session import resume_run, start_run
+from spenser_gee.session.setup import Setup
+
+RUNS = Path("runs")
+
+
+def run_command(
+    config_path: Path, overrides: Sequence[str], out: Path | None, data_root: str | None, as_json: bool
+) -> None:
+    """See `app.run`."""
+    config = load_config(config_path, overrides)
+    folder = out if out is not None else _fresh_folder(config.name)
+    hint = _smaller(config_path, config.device)
+    with ProgressReporter(hint) as reporter:
+        summary = _interruptible(
+            lambda: start_run(config, folder, data_root, reporter, lambda setup: _announce(setup, folder)), folder
+        )
+    _show_result(summary, folder, as_json)
+
+
+def resume_command(
+    path: Path,
+    overrides: Sequence[str],
+    data_root: str | None,
+    grammar: Path | None,
+    drop_unreadable: bool,
+    as_json: bool,
+) -> None:
+    """See `app.resume`."""
+    changes = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise input_error(f"--set {override}", "expected key=value")
+        changes[key.strip()] = yaml.safe_load(text)
+    with ProgressReporter() as reporter:
+        summary = _interruptible(
+            lambda: resume_run(
+                path,
+                changes,
+                grammar_path=grammar,
+                drop_unreadable=drop_unreadable,
+                data_root=data_root,
+                reporter=reporter,
+                announce=lambda setup: _announce(setup, path),
+                warn=say,
+            ),
+            path,
+        )
+    _show_result(summary, path, as_json)
+
+
+def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    try:
+        return action()
+    except KeyboardInterrupt:
+        if (folder / "run.sqlite").is_file():
+            say(f"\nInterrupted; everything evaluated is saved. Go on with:\n  python -m spenser_gee resume {folder}")
+        raise
+
+
+def _fresh_folder(name: str) -> Path:
+    """runs/NAME, or the first of runs/NAME-2, NAME-3, ... that is not there."""
+    folder, number = RUNS / name, 1
+    while folder.exists():
+        number += 1
+        folder = RUNS / f"{name}-{number}"
+    return folder
+
+
+def _announce(setup: Setup, folder: Path) -> None:
+    config, search = setup.config, setup.config.search
+    channels, height, width = setup.data.input_shape
+    evaluations = search.generations * (search.offspring + 1) - 1 if search.generations else 0
+    budget = {k: v for k, v in config.training.model_dump().items() if v is not None}
+    (kind, amount), *_ = budget.items()
+    workers = f"{search.workers} worker processes" if search.workers else "in this process"
+    lines = [
+        f"run        {folder}",
+        f"data       {setup.data.name}: {len(setup.data.train):,} training and {len(setup.data.test):,} test images, "
+        f"{channels} x {height} x {width}, {setup.data.class_count} classes, {config.data.time_steps} time steps",
+        f"grammar    {config.grammar}: about 10^{space_size(setup.grammar):.0f} networks",
+        f"search     {search.strategy}, {search.generations} generations of {search.offspring} offspring: "
+        f"{evaluations} evaluations at most",
+        f"candidate  {amount:g} {kind} of training after the evolved start ({config.initialisation.terms}, "
+        f"inherit {config.initialisation.inherit})",
+        f"final      {config.final.epochs} epochs on all training images, then one test",
+        f"device     {setup.device}, {workers}, seed {config.seed}",
+    ]
+    for line in lines:
+        say(line)
+
+
+def _smaller(config_path: Path, device: str) -> str:
+    """What to suggest where a search for a GPU is run on a CPU."""
+    small = config_path.with_name(f"{config_path.stem}_small.yaml")
+    if device == "cuda" or not small.is_file() or os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return ""
+    return f"For a CPU there is a smaller configuration: python -m spenser_gee run {small}"
+
+
+def _show_result(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json(summary)
+    else:
+        print_summary(summary, folder)

@@ -1,0 +1,72 @@
+"""`train`: a run's best network anew, or a hand-written one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spenser_gee.cli.console import output, print_json, say
+from spenser_gee.cli.progress import ProgressReporter
+from spenser_gee.config import load_config
+from spenser_gee.errors import input_error
+from spenser_gee.genotype import genotype_from_sentence
+from spenser_gee.run_folder import RunFolder
+from spenser_gee.session.retrain import retrain
+from spenser_gee.session.run import open_grammar
+from spenser_gee.session.setup import read_sentence, set_up
+
+
+def train_command(
+    what: Path,
+    config_path: Path | None,
+    epochs: int | None,
+    out: Path | None,
+    overrides: Sequence[str],
+    data_root: str | None,
+    as_json: bool,
+) -> None:
+    """See `app.train`."""
+    if what.is_dir():
+        if config_path is not None:
+            raise input_error(f"--config {config_path}", "a run folder has its own configuration")
+        with RunFolder.open(what) as folder:
+            best = folder.summary()["best"]
+            if best is None:
+                raise input_error(str(what), "the run has no complete candidate to train")
+            grammar_file, sentence = folder.path / "grammar.lark", best["sentence"]
+        config = load_config(what / "config.yaml", overrides)
+    else:
+        if config_path is None:
+            raise input_error(
+                str(what), "a sentence needs --config CONFIG for its data and grammar, or name a run folder"
+            )
+        config, sentence, grammar_file = load_config(config_path, overrides), None, None
+    grammar = open_grammar(grammar_file or config.grammar)
+    if sentence is None:
+        genotype = read_sentence(what, grammar)
+    else:
+        genotype = genotype_from_sentence(grammar, sentence, f"{what}: best")
+    # The first parent of a search plays no part here.
+    config = config.model_copy(update={"search": config.search.model_copy(update={"start": None})})
+    setup = set_up(config, grammar, data_root)
+    target = out or _target(what)
+    if target.exists():
+        raise input_error(str(target), "the file exists, and nothing is overwritten", "Choose another with --out.")
+    passes = epochs if epochs is not None else config.final.epochs
+    say(f"training {what} for {passes} epochs on {setup.data.name}, {setup.device}; weights to {target}")
+    with ProgressReporter() as reporter:
+        result = retrain(setup, genotype, str(what), passes, target, reporter.final)
+    if as_json:
+        print_json(result)
+        return
+    output.print(
+        f"test accuracy {result['test_accuracy']:.4f} +- {result['test_standard_error']:.4f} on "
+        f"{result['test_images']:,} images, {result['parameters']:,} parameters; weights in {target}",
+        markup=False,
+    )
+
+
+def _target(what: Path) -> Path:
+    return what / "retrained.safetensors" if what.is_dir() else Path(f"{what.stem}.safetensors")
+
+

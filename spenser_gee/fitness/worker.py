@@ -1,0 +1,65 @@
+"""The evaluate function of a worker: made once from plain values, then called with one candidate at a time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.fitness.evaluate import evaluate
+from spenser_gee.fitness.task import DataSettings, choose_device, make_task
+from spenser_gee.initialisation.evolve import InnerSettings, ParentGenes
+from spenser_gee.initialisation.parent import parent_genes, start_to_save
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.training.saved import load_network, save_network
+from spenser_gee.training.train import Budget
+
+
+def make_evaluate(
+    data: Mapping[str, Any],
+    initialisation: Mapping[str, Any],
+    training: Mapping[str, Any],
+    seed: int,
+    device: str,
+    threads: int | None,
+) -> Callable[[Mapping[str, Any], float], Evaluation]:
+    """Loads the data; returns evaluate(payload, deadline).
+
+    The payload: spec, sentence, seed (of the draws), save (where the trained weights go), parent (weights
+    whose genes may be inherited, or None).
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    place = choose_device(device)
+    settings = DataSettings(**data)
+    task = make_task(settings.load(), settings, seed, place)
+    budget = resolve_budget(training, task.evo_train.steps_per_epoch)
+    inner = InnerSettings(**initialisation)
+
+    # All offspring of a generation have the same parent.
+    @functools.lru_cache(maxsize=1)
+    def parent_of(path: str) -> ParentGenes | None:
+        return parent_genes(load_network(path, place))
+
+    def run(payload: Mapping[str, Any], deadline: float) -> Evaluation:
+        path = payload["parent"]
+        parent = parent_of(path) if path and inner.inherit != "none" else None
+        spec = NetworkSpec.from_dict(payload["spec"])
+        done = evaluate(spec, task, budget, inner, payload["seed"], parent=parent, deadline=deadline)
+        if done.network is not None and done.inner is not None:
+            tensors, notes = start_to_save(done.inner.start)
+            save_network(Path(payload["save"]), done.network, payload["sentence"], tensors, notes)
+        return done.evaluation
+
+    return run
+
+
+def resolve_budget(training: Mapping[str, Any], steps_per_epoch: int) -> Budget:
+    """Epochs become steps; steps and seconds stay."""
+    if training.get("epochs") is not None:
+        return Budget(steps=training["epochs"] * steps_per_epoch)
+    return Budget(steps=training.get("steps"), seconds=training.get("seconds"))

@@ -1,0 +1,65 @@
+"""Going on with a run under an edited grammar.
+
+Stored expansion choices mean other networks once alternatives have moved; stored sentences still say what they
+said. So every stored sentence is read again with the new grammar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spenser_gee.errors import InputError, input_error
+from spenser_gee.genotype import Genotype, grammar_difference, reencode, sentence_of
+from spenser_gee.grammar import Grammar
+from spenser_gee.phenotype.decode import decode
+from spenser_gee.run_folder import RunFolder
+
+
+def adopt_grammar(
+    folder: RunFolder, grammar: Grammar, drop_unreadable: bool, warn: Callable[[str], None]
+) -> None:
+    """Re-encodes every stored candidate and the search's state, in one transaction.
+
+    An unfinished generation is begun anew: under another grammar the same draws propose other candidates.
+    Raises InputError where stored sentences are not in the new grammar (unless `drop_unreadable`), or where
+    the best network is not.
+    """
+    difference = grammar_difference(folder.grammar_canonical(), grammar)
+    warn(f"The grammar has changed since the run began:\n{difference}")
+    rows = folder.rows("SELECT id, sentence FROM candidates ORDER BY id")
+    read = reencode([row["sentence"] for row in rows], grammar)
+    bad = [(row["id"], found) for row, found in zip(rows, read, strict=True) if isinstance(found, InputError)]
+    if bad and not drop_unreadable:
+        first_id, first = bad[0]
+        raise input_error(
+            str(folder.path),
+            f"{len(bad)} of {len(rows)} stored networks are not in the edited grammar, first candidate "
+            f"{first_id}: {first.findings[0].problem}",
+            "Widen the grammar, or go on without them: resume --drop-unreadable.",
+        )
+    genotypes = {
+        row["id"]: found for row, found in zip(rows, read, strict=True) if isinstance(found, Genotype)
+    }
+    state = folder.last_state()
+    if state is not None and state["elite"] is not None:
+        elite = state["elite"]["candidate"]
+        if elite["id"] not in genotypes:
+            raise input_error(
+                str(folder.path),
+                f"the best network (candidate {elite['id']}) is not in the edited grammar",
+                "Widen the grammar so that it contains this network, or start a new run.",
+            )
+        genotype = genotypes[elite["id"]]
+        elite["genotype"] = genotype.to_json()
+        elite["sentence"] = sentence_of(genotype, grammar)
+        elite["phenotype_key"] = decode(genotype, grammar).key()
+    folder.adopt_grammar(
+        grammar.source,
+        grammar.canonical(),
+        grammar.sha256,
+        {number: (g.to_json(), sentence_of(g, grammar)) for number, g in genotypes.items()},
+        state,
+    )
+    warn(f"{len(genotypes)} of {len(rows)} stored networks were read with the edited grammar.")
+
+

@@ -1,0 +1,82 @@
+"""After the search: the best network is trained further on all of Train, and tested once on Test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spenser_gee.data import ImageData
+from spenser_gee.errors import input_error
+from spenser_gee.rng import derive_seed
+from spenser_gee.session.setup import Setup
+from spenser_gee.training.measure import Measurement, measure
+from spenser_gee.training.saved import SavedNetwork, load_network, save_network
+from spenser_gee.training.source import Source
+from spenser_gee.training.train import Budget, train
+
+
+def train_and_test(
+    setup: Setup, saved: SavedNetwork, epochs: int, target: Path, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """Trains `saved` on all training images and measures it on the test images; a JSON-able result.
+
+    The weights go to `target`. Test plays no part in the training: not in its length, not in the choice of an
+    epoch.
+    """
+    seed = derive_seed(setup.config.seed, "final")
+    source = train_source(setup)
+    network = saved.network
+    network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))
+    record = train(
+        network,
+        saved.spec,
+        source.training(seed),
+        source.stimulus(saved.spec, derive_seed(seed, "training"), augment=True),
+        Budget(steps=epochs * source.steps_per_epoch),
+        on_step=lambda step, share: progress(share),
+    )
+    if record.outcome != "complete":
+        raise input_error(str(target.parent), f"the final training failed: {record.reason}")
+    begun = time.monotonic()
+    result = measure_on_test(setup, saved)
+    save_network(target, network, saved.sentence, dict(saved.extra), dict(saved.notes))
+    return {
+        "test_accuracy": result.accuracy,
+        "test_standard_error": result.standard_error,
+        "test_images": result.count,
+        "test_loss": result.loss,
+        "firing_rates": list(result.firing_rates),
+        "epochs": epochs,
+        "training_seconds": record.seconds,
+        "test_seconds": time.monotonic() - begun,
+        "curve": [list(point) for point in record.curve],
+        "parameters": network.plan.parameters,
+        "dense_parameters": network.plan.dense_parameters,
+    }
+
+
+def measure_on_test(setup: Setup, saved: SavedNetwork) -> Measurement:
+    """Accuracy on the test images."""
+    source = _source(setup, setup.data.test)
+    seed = derive_seed(setup.config.seed, "test")
+    return measure(saved.network, saved.spec, source.once(), source.stimulus(saved.spec, seed, augment=False))
+
+
+def train_source(setup: Setup) -> Source:
+    """All training images."""
+    return _source(setup, setup.data.train)
+
+
+def load_best(setup: Setup, path: Path) -> SavedNetwork:
+    """The best network's weights on the run's device."""
+    return load_network(path, setup.device)
+
+
+def _source(setup: Setup, data: ImageData) -> Source:
+    indices = torch.arange(len(data), device=setup.device)
+    settings = setup.data_settings
+    return Source(data.to(setup.device), indices, settings.batch_size, settings.time_steps)

@@ -1,0 +1,44 @@
+"""What a run tells while it goes on."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.search import Candidate, GenerationSummary
+
+
+class Reporter(Protocol):
+    """Hears of a run's progress. It must not change anything of the run."""
+
+    def searching(self, generation: int, generations: int, offspring: int) -> None:
+        """The search begins (or goes on) with `generation` (from 0)."""
+        ...
+
+    def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
+        """A candidate was evaluated and recorded."""
+        ...
+
+    def generation(self, summary: GenerationSummary) -> None:
+        """A generation is finished and recorded."""
+        ...
+
+    def final(self, share: float) -> None:
+        """The final training has done this share of its steps."""
+        ...
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def searching(self, generation: int, generations: int, offspring: int) -> None:
+        """Nothing."""
+
+    def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
+        """Nothing."""
+
+    def generation(self, summary: GenerationSummary) -> None:
+        """Nothing."""
+
+    def final(self, share: float) -> None:
+        """Nothing."""

@@ -1,0 +1,161 @@
+"""From a configuration to the parts of a run. All that can be wrong with the input is found here, before
+anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spenser_gee.config import Config, Mutation
+from spenser_gee.data import Dataset, resolve_root
+from spenser_gee.errors import input_error
+from spenser_gee.execution import WorkerStart
+from spenser_gee.fitness.task import DataSettings, choose_device
+from spenser_gee.genotype import (
+    DEFAULT_RATES,
+    SPENSER_RATES,
+    Genotype,
+    Rates,
+    genotype_from_sentence,
+    mutate,
+    sample_genotype,
+    sentence_of,
+)
+from spenser_gee.genotype.sample import check_sizes
+from spenser_gee.grammar import Grammar
+from spenser_gee.phenotype.decode import decode
+from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
+from spenser_gee.search import Described, OnePlusLambda, RandomSearch, Space
+from spenser_gee.search.elitist import ElitistSearch
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything that a run is made of. `threads` is per process."""
+
+    config: Config
+    grammar: Grammar
+    data: Dataset
+    data_settings: DataSettings
+    device: torch.device
+    threads: int | None
+    strategy: ElitistSearch[Genotype]
+
+    @property
+    def worker_start(self) -> WorkerStart:
+        """How a worker begins."""
+        config = self.config
+        return WorkerStart(
+            "spenser_gee.fitness.worker:make_evaluate",
+            {
+                "data": vars(self.data_settings),
+                "initialisation": config.initialisation.model_dump(),
+                "training": config.training.model_dump(),
+                "seed": config.seed,
+                "device": str(self.device),
+                "threads": self.threads,
+            },
+        )
+
+
+def data_settings(config: Config, data_root: str | None = None) -> DataSettings:
+    """The data section with its root resolved: `data_root`, else the configuration's, else the environment's."""
+    data = config.data
+    root = resolve_root(data_root, data.root)
+    return DataSettings(
+        data.dataset,
+        None if root is None else str(root.resolve()),
+        data.download,
+        data.image_size,
+        data.channels,
+        data.time_steps,
+        data.batch_size,
+        data.train_subset,
+        data.fitness_share,
+    )
+
+
+def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Setup:
+    """Loads the data and checks everything. Raises InputError."""
+    settings = data_settings(config, data_root)
+    device = choose_device(config.device)
+    check_sizes(grammar, config.search.sizes)
+    data = settings.load()
+    space = make_space(config, grammar, data)
+    start = _start_genotype(config, grammar, space)
+    search = config.search
+    strategy: ElitistSearch[Genotype]
+    if search.strategy == "random":
+        strategy = RandomSearch(space, config.seed, search.offspring, search.redraws)
+    else:
+        strategy = OnePlusLambda(space, config.seed, search.offspring, start, search.redraws)
+    threads = config.threads
+    if threads is None and search.workers > 0:
+        # Workers with one thread each are faster than threads within an operation, and they must not compete.
+        threads = max(1, _cores() // search.workers)
+    return Setup(config, grammar, data, settings, device, threads, strategy)
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotype]:
+    """The search space of a grammar for these data."""
+    rates = mutation_rates(config.search.mutation)
+    limits = SizeLimits(**config.search.limits.model_dump())
+    sizes = dict(config.search.sizes)
+
+    def change(genotype: Genotype, rng: np.random.Generator) -> tuple[Genotype, Sequence[str]]:
+        mutation = mutate(genotype, grammar, rates, rng)
+        return mutation.genotype, mutation.changes
+
+    def describe(genotype: Genotype) -> Described:
+        spec = decode(genotype, grammar)
+        reason = infeasible_reason(spec, data.input_shape, data.class_count, limits)
+        return Described(sentence_of(genotype, grammar), spec.key(), reason)
+
+    return Space(
+        sample=lambda rng: sample_genotype(grammar, rng, sizes),
+        mutate=change,
+        describe=describe,
+        to_json=Genotype.to_json,
+        from_json=Genotype.from_json,
+    )
+
+
+def mutation_rates(section: Mutation) -> Rates:
+    """The preset with the configuration's own rates in it."""
+    preset = SPENSER_RATES if section.preset == "spenser" else DEFAULT_RATES
+    own = {name: value for name, value in section.model_dump().items() if name != "preset" and value is not None}
+    values: dict[str, Any] = {**vars(preset), **own}
+    return Rates(**values)
+
+
+def _start_genotype(config: Config, grammar: Grammar, space: Space[Genotype]) -> Genotype | None:
+    path = config.search.start
+    if path is None:
+        return None
+    genotype = read_sentence(path, grammar)
+    reason = space.describe(genotype).infeasible_reason
+    if reason is not None:
+        raise input_error(path, f"this network cannot be the first parent: {reason}")
+    return genotype
+
+
+def read_sentence(path: str | Path, grammar: Grammar) -> Genotype:
+    """The genotype of a hand-written network. Raises InputError with the place in the file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise input_error(str(path), f"cannot read the network: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise input_error(str(path), "not a text file (UTF-8)") from None
+    return genotype_from_sentence(grammar, text, str(path))

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from search_spaces import NASTY_GRAMMAR, SPENSER_GRAMMAR, TAIL
+
+from spenser_gee.errors import InputError
+from spenser_gee.genotype import Genotype, sample_genotype, sample_unit, sentence_of, unit_tokens
+from spenser_gee.grammar import parse_grammar
+from spenser_gee.rng import stream
+
+
+def chi_square(counts, probabilities):
+    counts = np.asarray(counts, float)
+    expected = np.asarray(probabilities) * counts.sum()
+    return ((counts - expected) ** 2 / expected).sum()
+
+
+def test_a_repeated_alternative_is_a_weight():
+    rng = np.random.default_rng(5)
+    words = [
+        unit_tokens(
+            Genotype({"features": (sample_unit(SPENSER_GRAMMAR, "features", rng),)}), SPENSER_GRAMMAR
+        )[0][1][0]
+        for _ in range(4000)
+    ]
+    # 1 degree of freedom, p = .001; equal weights would give a value of about 1,300.
+    assert chi_square([words.count("conv"), words.count("dropout")], [0.75, 0.25]) < 10.8
+
+
+def test_sizes_are_drawn_uniformly_from_the_list():
+    rng = np.random.default_rng(6)
+    sizes = {"features": (1, 3, 5), "classification": (1,)}
+    made = [sample_genotype(SPENSER_GRAMMAR, rng, sizes) for _ in range(3000)]
+    counts = np.bincount([len(g.parts["features"]) for g in made], minlength=7)
+    assert counts[[0, 2, 4, 6]].sum() == 0
+    assert chi_square(counts[[1, 3, 5]], [1 / 3] * 3) < 13.8
+    assert {len(g.parts["classification"]) for g in made} == {1}
+
+
+def test_sizes_are_drawn_within_the_bounds_where_none_are_given():
+    rng = np.random.default_rng(7)
+    counts = np.bincount([len(sample_genotype(SPENSER_GRAMMAR, rng).parts["features"]) for _ in range(3000)])
+    assert counts[0] == 0
+    assert len(counts) == 7
+    assert chi_square(counts[1:], [1 / 6] * 6) < 20.5
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"feature": (1,)}, 'no part "feature"; did you mean "features"'),
+        ({"features": (0, 7)}, "1 to 6 units; found 0, 7"),
+        ({"features": ()}, "an empty list"),
+        ({"features": (True,)}, "found True"),
+    ],
+)
+def test_impossible_sizes_are_refused(sizes, message):
+    with pytest.raises(InputError, match=message):
+        sample_genotype(SPENSER_GRAMMAR, np.random.default_rng(0), sizes)
+
+
+def test_the_same_stream_gives_the_same_network():
+    one = [sample_genotype(NASTY_GRAMMAR, stream(3, "init", i)) for i in range(20)]
+    two = [sample_genotype(NASTY_GRAMMAR, stream(3, "init", i)) for i in reversed(range(20))][::-1]
+    assert one == two
+    assert len(set(one)) == 20
+
+
+def test_branching_recursion_ends():
+    """Three children a node, nearly always chosen: without a cap this would not end."""
+    alternatives = " | ".join(['"(" a a a ")"'] * 20)
+    grammar = parse_grammar(f'start: "f" a\na: {alternatives} | "z"' + TAIL)
+    rng = np.random.default_rng(8)
+    lengths = [len(sentence_of(sample_genotype(grammar, rng), grammar).split()) for _ in range(20)]
+    assert max(lengths) > 300
+    assert max(lengths) < 10_000
+
+
+def test_counts_within_counts_stay_small():
+    grammar = parse_grammar('start: "f" a\na: "x" b~0..1000\nb: "y" c~0..1000\nc: "z" int{"1", "9"}' + TAIL)
+    rng = np.random.default_rng(9)
+    lengths = [len(sentence_of(sample_genotype(grammar, rng), grammar).split()) for _ in range(4)]
+    assert max(lengths) < 10_000
+
+
+def test_every_alternative_and_count_is_reached():
+    rng = np.random.default_rng(10)
+    words = " ".join(
+        sentence_of(sample_genotype(NASTY_GRAMMAR, rng), NASTY_GRAMMAR) for _ in range(300)
+    ).split()
+    wanted = "one two three extra none b2 size + - == ( [ leaf add mul times other word x y t".split()
+    assert set(wanted) <= {piece for word in words for piece in (word, *word.split("="))}

@@ -1,0 +1,150 @@
+"""Selection under noise, and the proposals of each strategy."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_space import Bits, evaluator, one_max, toy_space
+
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.search import Candidate, MemoryRecord, OnePlusLambda, RandomSearch, Stops, run_search
+from spenser_gee.search.elitist import Elite, select
+from spenser_gee.search.strategy import taken_over
+
+
+def candidate(number: int) -> Candidate[Bits]:
+    return Candidate(number, (number,), (), (), str(number), str(number))
+
+
+def complete(fitness: float) -> Evaluation:
+    return Evaluation("complete", {"fitness": fitness})
+
+
+FAILED = Evaluation("failed", reason="crash")
+PARENT = Elite(candidate(0), (5.0, 7.0))
+
+
+def test_a_better_newcomer_replaces_the_parent() -> None:
+    evaluated = [(candidate(0), complete(5.0)), (candidate(1), complete(6.0)), (candidate(2), complete(8.0))]
+    assert select(PARENT, evaluated) == Elite(candidate(2), (8.0,))
+
+
+def test_an_equal_newcomer_replaces_the_parent_and_the_first_of_equals_wins() -> None:
+    evaluated = [(candidate(2), complete(5.0)), (candidate(0), complete(5.0)), (candidate(1), complete(5.0))]
+    assert select(PARENT, evaluated) == Elite(candidate(1), (5.0,))
+
+
+def test_the_parent_stays_by_its_fitness_on_this_draw_however_lucky_it_was() -> None:
+    lucky = Elite(candidate(0), (99.0,))
+    stays = [(candidate(0), complete(5.0)), (candidate(1), complete(4.9))]
+    goes = [(candidate(0), complete(5.0)), (candidate(1), complete(5.1))]
+    assert select(lucky, stays) == Elite(candidate(0), (99.0, 5.0))
+    assert select(lucky, goes) == Elite(candidate(1), (5.1,))
+
+
+def test_a_parent_whose_evaluation_fails_is_compared_by_its_mean() -> None:
+    assert select(PARENT, [(candidate(0), FAILED), (candidate(1), complete(5.9))]) == PARENT
+    assert select(PARENT, [(candidate(0), FAILED), (candidate(1), FAILED)]) == PARENT
+    replaced = select(PARENT, [(candidate(0), FAILED), (candidate(1), complete(6.0))])
+    assert replaced == Elite(candidate(1), (6.0,))
+
+
+def test_an_evaluation_taken_over_from_another_draw_does_not_compete() -> None:
+    evaluated = [(candidate(0), complete(5.0)), (candidate(9), taken_over(complete(50.0), 3))]
+    assert select(PARENT, evaluated) == Elite(candidate(0), (5.0, 7.0, 5.0))
+
+
+def test_without_parent_and_complete_evaluations_there_is_no_elite() -> None:
+    assert select(None, [(candidate(1), FAILED)]) is None
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 5)), max_size=8), st.one_of(st.none(), st.integers(0, 5)))
+def test_selection_against_a_plain_maximum(newcomers: list[int | None], parent: int | None) -> None:
+    evaluated = [
+        (candidate(i + 1), FAILED if f is None else complete(float(f))) for i, f in enumerate(newcomers)
+    ]
+    evaluated.append((candidate(0), FAILED if parent is None else complete(float(parent))))
+    chosen = select(PARENT, evaluated)
+    bar = 6.0 if parent is None else float(parent)
+    good = [f for f in newcomers if f is not None and f >= bar]
+    assert chosen is not None
+    assert chosen.candidate.id == (newcomers.index(max(good)) + 1 if good else 0)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=10))
+def test_mean_and_standard_error_against_the_standard_library(scores: list[float]) -> None:
+    elite = Elite(candidate(0), tuple(scores))
+    assert elite.mean == pytest.approx(statistics.mean(scores), abs=1e-9)
+    expected = statistics.stdev(scores) / len(scores) ** 0.5
+    assert elite.standard_error == pytest.approx(expected, abs=1e-9)
+
+
+def test_one_evaluation_has_no_standard_error() -> None:
+    assert Elite(candidate(0), (1.0,)).standard_error is None
+
+
+def test_one_plus_lambda_makes_mutants_of_the_parent() -> None:
+    strategy = OnePlusLambda(toy_space(), seed=1, offspring=4)
+    record = MemoryRecord()
+    run_search(strategy, evaluator(), record, stops=Stops(8))
+    genotypes = {c.id: c.genotype for c, _ in record.evaluations.values()}
+    for (generation, _), (c, _) in record.evaluations.items():
+        if generation == 0:
+            assert (c.parents, c.origin) == ((), ("sampled",))
+        elif c.id >= 4 * generation:  # born in this generation
+            parent = record.generations[generation - 1].best_id
+            assert c.parents == (parent,)
+            assert parent is not None
+            differences = sum(a != b for a, b in zip(c.genotype, genotypes[parent], strict=True))
+            assert differences == 1
+            assert c.origin[0].startswith("flip ")
+
+
+def test_a_start_genotype_is_the_first_candidate_and_the_others_are_its_mutants() -> None:
+    start = (1,) * 23 + (0,)
+    strategy = OnePlusLambda(toy_space(), 1, 4, start=start)
+    proposals, _ = strategy.ask(strategy.init())
+    first, *others = [proposal.candidate for proposal in proposals]
+    assert (first.id, first.genotype, first.origin) == (0, start, ("start",))
+    assert len(others) == 3
+    assert all(other.parents == (0,) for other in others)
+    assert all(sum(a != b for a, b in zip(o.genotype, start, strict=True)) == 1 for o in others)
+
+
+def test_random_search_inherits_nothing_and_evaluates_as_often() -> None:
+    records = []
+    for make in (OnePlusLambda, RandomSearch):
+        record = MemoryRecord()
+        run_search(make(toy_space(), 1, 4), evaluator(), record, stops=Stops(8))
+        records.append(record)
+    assert all(c.parents == () for c, _ in records[1].evaluations.values())
+    assert [s.evaluations for s in records[0].generations] == [s.evaluations for s in records[1].generations]
+    assert records[0].recorded(0) == records[1].recorded(0)
+
+
+def test_the_parent_is_evaluated_again_in_every_generation_on_its_draw() -> None:
+    strategy = OnePlusLambda(toy_space(), 2, 3)
+    record = MemoryRecord()
+    state = run_search(strategy, evaluator(), record, stops=Stops(10))
+    best = strategy.best(state)
+    assert best is not None
+    scores = [e.fitness for (_, i), (_, e) in sorted(record.evaluations.items()) if i == best.id]
+    assert state.elite is not None
+    assert state.elite.scores == tuple(scores)
+    for before, after in zip(record.generations, record.generations[1:], strict=False):
+        assert (after.generation, before.best_id) in record.evaluations
+        if after.best_id is not None:
+            chosen = record.evaluations[after.generation, after.best_id][1]
+            assert after.best_fitness == chosen.fitness
+
+
+def test_common_noise_of_a_generation_never_costs_progress() -> None:
+    strategy = OnePlusLambda(toy_space(), 2, 3)
+    record = MemoryRecord()
+    run_search(strategy, evaluator(one_max), record, stops=Stops(15))
+    genotypes = {c.id: c.genotype for c, _ in record.evaluations.values()}
+    ones = [sum(genotypes[s.best_id]) for s in record.generations if s.best_id is not None]
+    assert ones == sorted(ones)

@@ -1,0 +1,66 @@
+"""A toy search space: bit strings, maximise the ones. `describe` calls a string infeasible on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.rng import stream
+from spenser_gee.search import Candidate, Described, Space
+
+Bits = tuple[int, ...]
+
+
+def never(bits: Bits) -> str | None:
+    return None
+
+
+def toy_space(length: int = 24, infeasible: Callable[[Bits], str | None] = never) -> Space[Bits]:
+    def sample(rng: np.random.Generator) -> Bits:
+        return tuple(int(bit) for bit in rng.integers(0, 2, length))
+
+    def mutate(bits: Bits, rng: np.random.Generator) -> tuple[Bits, Sequence[str]]:
+        place = int(rng.integers(length))
+        return (*bits[:place], 1 - bits[place], *bits[place + 1 :]), (f"flip {place}",)
+
+    def describe(bits: Bits) -> Described:
+        sentence = " ".join(map(str, bits))
+        return Described(sentence, f"key {sentence}", infeasible(bits))
+
+    return Space(sample, mutate, describe, list, tuple)
+
+
+def one_max(candidate: Candidate[Bits], generation: int) -> Evaluation:
+    """Ones, plus noise which all candidates of a generation share."""
+    rng = stream(1, "noise", generation)
+    common = float(rng.normal())
+    ones = float(sum(candidate.genotype))
+    return Evaluation("complete", {"fitness": ones + common}, {"parameters": ones})
+
+
+def evaluator(
+    score: Callable[[Candidate[Bits], int], Evaluation] = one_max, order: str = "forward"
+) -> Callable[[Sequence[Candidate[Bits]], int], Iterator[tuple[int, Evaluation]]]:
+    """An evaluate_generation which also counts its calls in its attribute `made`."""
+    made: list[tuple[int, int]] = []
+
+    def evaluate(candidates: Sequence[Candidate[Bits]], generation: int) -> Iterator[tuple[int, Evaluation]]:
+        candidates = list(candidates)
+        if order == "backward":
+            candidates.reverse()
+        elif order == "shuffled":
+            np.random.default_rng(generation).shuffle(candidates)  # type: ignore[arg-type]
+        for candidate in candidates:
+            made.append((generation, candidate.id))
+            yield candidate.id, score(candidate, generation)
+
+    evaluate.made = made  # type: ignore[attr-defined]
+    return evaluate
+
+
+def comparable(summary: Any) -> dict[str, Any]:
+    """A generation's summary without its time."""
+    return {key: value for key, value in vars(summary).items() if key != "seconds"}
