@@ -214,7 +214,9 @@ def _collect_lines(
     for key, value in node.value:
         path = f"{prefix}{key.value}"
         mark = key.start_mark
-        place = Place(name, mark.line + 1, mark.column + 1, source[mark.line] if mark.line < len(source) else "")
+        place = Place(
+            name, mark.line + 1, mark.column + 1, source[mark.line] if mark.line < len(source) else ""
+        )
         if path in lines:
             findings.append(Finding(place, f"{path} is given twice", f"First at line {lines[path].line}."))
         lines[path] = place
@@ -286,7 +288,9 @@ def _explain(problem: Any, path: str) -> str:
     if kind in ("value_error", "model_type", "model_attributes_type"):
         return f"{path or 'the file'}: {message}" if kind == "value_error" else f"{path}: expected a section"
     shown = repr(found)
-    return f"{path}: {message[0].lower()}{message[1:]}, found {shown if len(shown) < 60 else shown[:57] + '...'}"
+    return (
+        f"{path}: {message[0].lower()}{message[1:]}, found {shown if len(shown) < 60 else shown[:57] + '...'}"
+    )
 
 
 def _keys_at(section: str) -> list[str]:

@@ -128,11 +128,12 @@ def damaged(path: Path, error: Exception) -> InputError:
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All of the block's writes, or none."""
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        # Both ends lie inside: Ctrl-C may come at any moment, and must not leave a transaction open.
+        connection.execute("BEGIN IMMEDIATE")
         yield
+        connection.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")

@@ -182,7 +182,6 @@ class RunFolder:
                 )
         write_text(self.path / "grammar.lark", text)
 
-
     def event(self, kind: EventKind, detail: str = "") -> None:
         """Note that the run started, was resumed, was interrupted, failed or finished."""
         with self._writing():

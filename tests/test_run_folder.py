@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.run_database import transaction
 from spenser_gee.run_folder import RunFolder
 from spenser_gee.run_record import RunRecord
 from spenser_gee.search import Candidate, GenerationSummary, OnePlusLambda, Stops, run_search
@@ -478,15 +479,65 @@ def test_a_read_only_copy_can_be_read(run: RunFolder) -> None:
 
 
 def test_weights_are_published_and_swept(run: RunFolder) -> None:
-    for i in range(4):
-        run.weights_path(i).write_text(f"weights {i}")
-    (run.path / "weights" / ".candidate-000009.safetensors.1-ab.tmp").write_text("half")
+    for which in [(0, 0), (1, 0), (2, 0), (2, 1), (3, 1)]:
+        run.weights_path(*which).write_text(f"weights {which}")
+    (run.path / "weights" / ".candidate-000009-00001.safetensors.1-ab.tmp").write_text("half")
     (run.path / "weights" / "notes.txt").write_text("mine")
-    run.publish_weights(2, run.best_weights)
-    run.publish_weights(3, run.last_weights)
-    run.publish_weights(77, run.best_weights)  # has none: nothing changes
-    run.keep_weights([1, 2])
-    assert run.best_weights.read_text() == "weights 2"
-    assert run.last_weights.read_text() == "weights 3"
-    left = sorted(path.name for path in (run.path / "weights").iterdir())
-    assert left == ["candidate-000001.safetensors", "candidate-000002.safetensors", "notes.txt"]
+    run.publish_weights(run.weights_path(2, 1), run.best_weights)
+    run.publish_weights(run.weights_path(3, 1), run.last_weights)
+    run.publish_weights(run.weights_path(77, 0), run.best_weights)  # there are none: nothing changes
+    run.keep_weights([(1, 0), (2, 1)])
+    assert run.best_weights.read_text() == "weights (2, 1)"
+    assert run.last_weights.read_text() == "weights (3, 1)"
+    left = {path.name for path in (run.path / "weights").iterdir()}
+    assert left == {run.weights_path(1, 0).name, run.weights_path(2, 1).name, "notes.txt"}
+
+
+def test_the_newest_weights_of_the_best_network(run: RunFolder) -> None:
+    record = RunRecord(run, list)
+    assert run.best_before(0) is None
+    record.evaluation(candidate(0), 0, complete(0.5))
+    record.evaluation(candidate(1), 0, complete(0.4))
+    record.generation(summary(0, 0), {})
+    record.evaluation(candidate(0), 1, complete(0.6))
+    record.generation(summary(1, 0), {})
+    record.evaluation(candidate(0), 2, Evaluation("failed", reason="crash"))
+    record.generation(summary(2, 0), {})
+    assert run.generations_done() == 3
+    assert [run.best_before(generation) for generation in range(4)] == [None, (0, 0), (0, 1), (0, 1)]
+
+
+def test_going_on_under_another_grammar(run: RunFolder) -> None:
+    record = RunRecord(run, list)
+    record.evaluation(candidate(0), 0, complete(0.5))
+    record.generation(summary(0, 0), {"at": 1})
+    record.evaluation(candidate(0), 1, complete(0.5, inner=[1]))
+    record.evaluation(candidate(1), 1, complete(0.5, inner=[1]))
+    run.adopt_grammar("new", "new canonical", "new digest", {0: ([7], "new s")}, {"at": 2})  # type: ignore[dict-item]
+    assert (run.grammar_text(), run.grammar_canonical(), run.grammar_sha256()) == (
+        "new",
+        "new canonical",
+        "new digest",
+    )
+    assert (run.candidate(0)["genotype"], run.candidate(0)["sentence"]) == ([7], "new s")
+    assert run.last_state() == {"at": 2}
+    assert [generation for generation, _ in run.evaluations(0)] == [0]
+    assert run.rows("SELECT id FROM candidates") == [{"id": 0}]
+    assert run.rows("SELECT * FROM inner") == []
+
+
+def test_an_interrupt_leaves_no_open_transaction() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE t (x)")
+
+    def interrupted() -> None:
+        with transaction(connection):
+            connection.execute("INSERT INTO t VALUES (1)")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with transaction(connection):
+        connection.execute("INSERT INTO t VALUES (2)")
+    assert connection.execute("SELECT x FROM t").fetchall() == [(2,)]
+    assert not connection.in_transaction

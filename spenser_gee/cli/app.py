@@ -26,9 +26,12 @@ app.add_typer(grammar_app, name="grammar")
 app.add_typer(config_app, name="config")
 
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key (repeatable).")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key (repeatable)."),
 ]
-DataRoot = Annotated[str | None, typer.Option(help="Folder that holds the data sets, in torchvision's layout.")]
+DataRoot = Annotated[
+    str | None, typer.Option(help="Folder that holds the data sets, in torchvision's layout.")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; 0 = in this process.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
@@ -77,7 +80,9 @@ def _overrides(
 def run(
     config: Annotated[Path, typer.Argument(help="A YAML file, for example configs/digits.yaml.")],
     settings: Set = None,
-    out: Annotated[Path | None, typer.Option(help="The run's new folder; by default runs/NAME, NAME-2, ...")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's new folder; by default runs/NAME, NAME-2, ...")
+    ] = None,
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
@@ -125,12 +130,18 @@ def show(
 
 @app.command()
 def train(
-    what: Annotated[Path, typer.Argument(metavar="RUN|NET", help="A run folder, or a hand-written sentence.")],
+    what: Annotated[
+        Path, typer.Argument(metavar="RUN|NET", help="A run folder, or a hand-written sentence.")
+    ],
     config: Annotated[
         Path | None, typer.Option("--config", help="Configuration for a sentence: its data and grammar.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over all training images; else final.epochs.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Weight file to write, by default NAME.safetensors.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over all training images; else final.epochs.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Weight file to write, by default NAME.safetensors.")
+    ] = None,
     settings: Set = None,
     data_root: DataRoot = None,
     device: Device = None,
@@ -146,7 +157,9 @@ def train(
 @grammar_app.command("check")
 def grammar_check(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A .lark grammar.")],
-    shape: Annotated[str, typer.Option(help="Input shape CxHxW for the share of networks that collapse.")] = "1x28x28",
+    shape: Annotated[
+        str, typer.Option(help="Input shape CxHxW for the share of networks that collapse.")
+    ] = "1x28x28",
     classes: Annotated[int, typer.Option(help="Classes of the data.", min=2)] = 10,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:

@@ -72,12 +72,24 @@ def parse_command(path: Path, grammar_path: Path, shape_text: str, classes: int,
         raise input_error(str(path), f"for {shape_text} and {classes} classes: {error}") from None
     if as_json:
         layers = [
-            {"layer": p.layer.word, **vars(p.layer), "unit": p.unit + 1, "output": list(p.output),
-             "parameters": p.parameters, "gene_coded": p.gene_coded}
+            {
+                "layer": p.layer.word,
+                **vars(p.layer),
+                "unit": p.unit + 1,
+                "output": list(p.output),
+                "parameters": p.parameters,
+                "gene_coded": p.gene_coded,
+            }
             for p in plan.layers
         ]
-        print_json({"parameters": plan.parameters, "dense_parameters": plan.dense_parameters, "layers": layers,
-                    "spec": spec.to_dict()})
+        print_json(
+            {
+                "parameters": plan.parameters,
+                "dense_parameters": plan.dense_parameters,
+                "layers": layers,
+                "spec": spec.to_dict(),
+            }
+        )
         return
     _print_plan(plan)
 
@@ -91,8 +103,10 @@ def _print_plan(plan: Plan) -> None:
     if plan.encodings:
         print(f"{'':>4}  {f'genes (g = {plan.spec.genes.count})':<14}{'':>14}  {plan.gene_parameters:>12,}")
     ratio = plan.parameters / plan.dense_parameters
-    print(f"{plan.parameters:,} parameters, {ratio:.2f} of the {plan.dense_parameters:,} with ordinary weights; "
-          f"{plan.neurons:,} neurons, {plan.macs:,} MACs per time step")
+    print(
+        f"{plan.parameters:,} parameters, {ratio:.2f} of the {plan.dense_parameters:,} with ordinary weights; "
+        f"{plan.neurons:,} neurons, {plan.macs:,} MACs per time step"
+    )
 
 
 def config_command(path: Path, overrides: Sequence[str], as_json: bool) -> None:

@@ -30,7 +30,8 @@ def run_command(
     hint = _smaller(config_path, config.device)
     with ProgressReporter(hint) as reporter:
         summary = _interruptible(
-            lambda: start_run(config, folder, data_root, reporter, lambda setup: _announce(setup, folder)), folder
+            lambda: start_run(config, folder, data_root, reporter, lambda setup: _announce(setup, folder)),
+            folder,
         )
     _show_result(summary, folder, as_json)
 
@@ -72,7 +73,9 @@ def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[s
         return action()
     except KeyboardInterrupt:
         if (folder / "run.sqlite").is_file():
-            say(f"\nInterrupted; everything evaluated is saved. Go on with:\n  python -m spenser_gee resume {folder}")
+            say(
+                f"\nInterrupted; everything evaluated is saved. Go on with:\n  python -m spenser_gee resume {folder}"
+            )
         raise
 
 

@@ -51,7 +51,9 @@ def train_command(
     setup = set_up(config, grammar, data_root)
     target = out or _target(what)
     if target.exists():
-        raise input_error(str(target), "the file exists, and nothing is overwritten", "Choose another with --out.")
+        raise input_error(
+            str(target), "the file exists, and nothing is overwritten", "Choose another with --out."
+        )
     passes = epochs if epochs is not None else config.final.epochs
     say(f"training {what} for {passes} epochs on {setup.data.name}, {setup.device}; weights to {target}")
     with ProgressReporter() as reporter:
@@ -68,5 +70,3 @@ def train_command(
 
 def _target(what: Path) -> Path:
     return what / "retrained.safetensors" if what.is_dir() else Path(f"{what.stem}.safetensors")
-
-

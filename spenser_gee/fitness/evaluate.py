@@ -117,9 +117,15 @@ def _complete(
     result: Measurement, plan: Plan, cost: dict[str, float], details: dict[str, object]
 ) -> Evaluation:
     if not math.isfinite(result.loss):
-        return Evaluation("failed", cost=cost, reason=f"the loss on Fitness is {result.loss}", details=details)
+        return Evaluation(
+            "failed", cost=cost, reason=f"the loss on Fitness is {result.loss}", details=details
+        )
     if not needs_membrane(plan.spec.loss) and (last := result.firing_rates[-1]) in (0.0, 1.0):
-        word = "silent: the output neurons never fire" if last == 0.0 else "saturated: the output neurons always fire"
+        word = (
+            "silent: the output neurons never fire"
+            if last == 0.0
+            else "saturated: the output neurons always fire"
+        )
         return Evaluation("infeasible", cost=cost, reason=word, details=details)
     objectives = {
         "fitness": result.accuracy,

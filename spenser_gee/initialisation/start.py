@@ -46,9 +46,7 @@ class StartFrame:
 
     def apply(self, network: SpikingNetwork, start: GeneStart) -> None:
         """Gives `network` the genes of `start`."""
-        network.set_genes(
-            torch.from_numpy(start.G), start.seed, start.beta1, start.beta2, self.scales
-        )
+        network.set_genes(torch.from_numpy(start.G), start.seed, start.beta1, start.beta2, self.scales)
         network.inherit_genes(self.inherited)
 
 

@@ -25,7 +25,6 @@ from spenser_gee.grammar.model import (
 from spenser_gee.phenotype.decode import read_value
 from spenser_gee.phenotype.spec import KEYWORDS, keys_of
 
-
 UNKNOWN = "?"  # stands for a word that was reported: what follows it is not reported again
 
 
@@ -134,7 +133,9 @@ class _Walk:
         if keyword:
             keys = keys_of(KEYWORDS[keyword])
             known = f"{keyword} has the keys: {', '.join(keys)}" if keys else f"{keyword} has no keys"
-            problem = f'"{word}" is neither a keyword nor a key of {keyword}{nearest(word, [*keys, *KEYWORDS])}'
+            problem = (
+                f'"{word}" is neither a keyword nor a key of {keyword}{nearest(word, [*keys, *KEYWORDS])}'
+            )
         else:
             known, problem = "", f'unknown keyword "{word}"{nearest(word, KEYWORDS)}'
         self._report(place, problem, f"{known}{'; ' if known else ''}docs/grammar.md lists all keywords.")
@@ -163,7 +164,9 @@ class _Walk:
             self._report(node.place, f"{what} is no number, expected {declared.describe()}")
         elif declared.kind == "whole" and isinstance(domain, FloatDomain):
             self._report(
-                node.place, f"{what} takes whole numbers", "Use int{...} or log_int{...} instead of a float range."
+                node.place,
+                f"{what} takes whole numbers",
+                "Use int{...} or log_int{...} instead of a float range.",
             )
         elif not (declared.low <= domain.lo and domain.hi <= declared.high):
             self._report(

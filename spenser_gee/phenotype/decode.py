@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from spenser_gee.errors import input_error, nearest
 from spenser_gee.genotype.genotype import Genotype, unit_tokens
 from spenser_gee.grammar.model import Grammar
 from spenser_gee.phenotype.spec import (
+    AUGMENTATIONS,
     CLASSES,
     KEYWORDS,
-    Augmentation,
+    LAYERS,
+    LOSSES,
+    OPTIMISERS,
+    SCHEDULES,
     Clip,
     Conv,
     Dropout,
@@ -23,11 +27,8 @@ from spenser_gee.phenotype.spec import (
     Genes,
     Input,
     Layer,
-    Loss,
     NetworkSpec,
     Nothing,
-    Optimiser,
-    Schedule,
     Skip,
     keys_of,
 )
@@ -50,9 +51,9 @@ def read_units(units: Iterable[tuple[str, ...]]) -> NetworkSpec:
     for tokens in units:
         unit: list[Layer] = []
         for part in _read_words(tokens):
-            if isinstance(part, get_args(Layer)):
+            if isinstance(part, LAYERS):
                 unit.append(part)
-            elif isinstance(part, get_args(Augmentation)):
+            elif isinstance(part, AUGMENTATIONS):
                 augmentation.append(part)
             elif not isinstance(part, Nothing):
                 macro[_macro_name(part)] = part
@@ -61,13 +62,18 @@ def read_units(units: Iterable[tuple[str, ...]]) -> NetworkSpec:
     return _without_silent_genes(NetworkSpec(units=tuple(layers), augmentation=tuple(augmentation), **macro))
 
 
+_MACRO_PARTS: dict[str, tuple[type[Any], ...]] = {
+    "genes": (Genes,),
+    "input": (Input,),
+    "loss": LOSSES,
+    "optimiser": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "clip": (Clip,),
+}
+
+
 def _macro_name(part: Any) -> str:
-    kinds = {"genes": Genes, "input": Input, "loss": Loss, "optimiser": Optimiser, "schedule": Schedule}
-    for name, kind in kinds.items():
-        if isinstance(part, kind):
-            return name
-    assert isinstance(part, Clip)
-    return "clip"
+    return next(name for name, kinds in _MACRO_PARTS.items() if isinstance(part, kinds))
 
 
 def _read_words(tokens: tuple[str, ...]) -> Iterator[Any]:
@@ -118,7 +124,9 @@ def _without_silent_genes(spec: NetworkSpec) -> NetworkSpec:
         kept = [layer for layer in unit if not _is_silent(layer, index)]
         units.append(tuple(kept))
     gene_coded = any(
-        isinstance(layer, (Conv, FullyConnected)) and layer.weights == "gene" for unit in units for layer in unit
+        isinstance(layer, (Conv, FullyConnected)) and layer.weights == "gene"
+        for unit in units
+        for layer in unit
     )
     return replace(spec, units=tuple(units), genes=spec.genes if gene_coded else Genes())
 
@@ -128,5 +136,3 @@ def _is_silent(layer: Layer, unit_index: int) -> bool:
         # Unit `unit_index` (from 0) has unit_index units before it, and the input before those.
         return layer.back == 0 or layer.back > unit_index + 1
     return isinstance(layer, Dropout) and layer.rate == 0.0
-
-

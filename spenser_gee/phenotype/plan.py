@@ -228,7 +228,9 @@ def _plan_weights(
         parameters=(0 if gene_coded else out * fan_in) + (out if layer.bias else 0),
         macs=macs,
         fan_in=fan_in,
-        gene_in=tuple(EncodingKey(p, c, positions, spread) for p, c in signal.populations) if gene_coded else (),
+        gene_in=tuple(EncodingKey(p, c, positions, spread) for p, c in signal.populations)
+        if gene_coded
+        else (),
         gene_out=EncodingKey(index, out, positions, 1) if gene_coded else None,
     )
     return planned, _Signal(planned.output, ((index, out),))
@@ -251,5 +253,7 @@ def _plan_skip(
     else:
         populations = (*signal.populations, *outputs[source].populations)
         shape = (here[0] + there[0], here[1], here[2])
-    planned = PlannedLayer(layer, unit, here, shape, parameters, macs, fan_in=there[0] if project else 0, join=join)
+    planned = PlannedLayer(
+        layer, unit, here, shape, parameters, macs, fan_in=there[0] if project else 0, join=join
+    )
     return planned, _Signal(shape, populations)

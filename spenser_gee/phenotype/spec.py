@@ -162,12 +162,17 @@ class Skip:
 
     word: ClassVar[str] = "skip"
     back: int = whole(
-        0, 0, 64, "how many units back the source is: 1 = this unit's own input; 0, or beyond the input, = none"
+        0,
+        0,
+        64,
+        "how many units back the source is: 1 = this unit's own input; 0, or beyond the input, = none",
     )
     mode: str = choice("add", ("add", "concat"), "add, or concatenate channels")
 
 
-Layer = Conv | FullyConnected | MaxPool | AvgPool | AdaptivePool | GlobalPool | BatchNorm | Dropout | LIF | Skip
+Layer = (
+    Conv | FullyConnected | MaxPool | AvgPool | AdaptivePool | GlobalPool | BatchNorm | Dropout | LIF | Skip
+)
 
 # --- macro parts --------------------------------------------------------------------------------------
 

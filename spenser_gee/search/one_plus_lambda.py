@@ -25,7 +25,7 @@ class OnePlusLambda(ElitistSearch[G]):
     """
 
     def __init__(
-        self, space: Space[G], seed: int, offspring: int = 10, *, start: G | None = None, tries: int = 50
+        self, space: Space[G], seed: int, offspring: int = 10, start: G | None = None, tries: int = 50
     ) -> None:
         super().__init__(space, seed, offspring, tries)
         self._start = start

@@ -61,5 +61,3 @@ def adopt_grammar(
         state,
     )
     warn(f"{len(genotypes)} of {len(rows)} stored networks were read with the edited grammar.")
-
-

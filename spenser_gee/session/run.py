@@ -68,9 +68,7 @@ def start_run(
         announce(setup)
     environment = {"builder": BUILDER_VERSION, **describe_environment(config.seed)}
     resolved = {**config.to_dict(), "data": {**config.to_dict()["data"], "root": setup.data_settings.root}}
-    folder = RunFolder.create(
-        out, resolved, grammar.source, grammar.canonical(), grammar.sha256, environment
-    )
+    folder = RunFolder.create(out, resolved, grammar.source, grammar.canonical(), grammar.sha256, environment)
     with folder:
         folder.event("start")
         return _carry_on(setup, folder, reporter or Silent())
@@ -102,7 +100,9 @@ def resume_run(
         setup = set_up(config, grammar, data_root)
         if grammar.sha256 != folder.grammar_sha256():
             adopt_grammar(folder, grammar, drop_unreadable, warn)
-        folder.write_config({**config.to_dict(), "data": {**config.to_dict()["data"], "root": setup.data_settings.root}})
+        folder.write_config(
+            {**config.to_dict(), "data": {**config.to_dict()["data"], "root": setup.data_settings.root}}
+        )
         if announce is not None:
             announce(setup)
         folder.event("resume")
@@ -255,5 +255,3 @@ def _finish(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
     # Each further test of another network makes the test set a little less unseen: it is counted.
     tests = 1 if done is None else done.get("tests", 1) + 1
     folder.write_final({**result, **identity, "tests": tests})
-
-

@@ -93,7 +93,7 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     if search.strategy == "random":
         strategy = RandomSearch(space, config.seed, search.offspring, search.redraws)
     else:
-        strategy = OnePlusLambda(space, config.seed, search.offspring, start, search.redraws)
+        strategy = OnePlusLambda(space, config.seed, search.offspring, start=start, tries=search.redraws)
     threads = config.threads
     if threads is None and search.workers > 0:
         # Workers with one thread each are faster than threads within an operation, and they must not compete.
@@ -134,7 +134,9 @@ def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotyp
 def mutation_rates(section: Mutation) -> Rates:
     """The preset with the configuration's own rates in it."""
     preset = SPENSER_RATES if section.preset == "spenser" else DEFAULT_RATES
-    own = {name: value for name, value in section.model_dump().items() if name != "preset" and value is not None}
+    own = {
+        name: value for name, value in section.model_dump().items() if name != "preset" and value is not None
+    }
     values: dict[str, Any] = {**vars(preset), **own}
     return Rates(**values)
 

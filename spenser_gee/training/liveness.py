@@ -16,7 +16,7 @@ def probe(network: SpikingNetwork, signal: Tensor) -> Output:
     """The output of `network` as it is while it trains (statistics of the batch), with membrane and rates."""
     training = network.training
     network.train()
-    output = network(signal, membrane=True, rates=True)
+    output: Output = network(signal, membrane=True, rates=True)
     network.train(training)
     return output
 

@@ -58,5 +58,3 @@ def _cross_entropy_each_step(values: Tensor, targets: Tensor) -> Tensor:
     steps, batch, classes = values.shape
     repeated = targets.expand(steps, batch).reshape(-1)
     return F.cross_entropy(values.reshape(steps * batch, classes), repeated)
-
-

@@ -86,7 +86,9 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> SavedN
         raise input_error(str(path), f"cannot read the weights: {error}") from None
     except (KeyError, ValueError):
         raise input_error(
-            str(path), "the weights were not written by this program", "Name a .safetensors file of a run folder."
+            str(path),
+            "the weights were not written by this program",
+            "Name a .safetensors file of a run folder.",
         ) from None
     if description["builder"] != BUILDER_VERSION:
         raise input_error(

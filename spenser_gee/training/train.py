@@ -94,7 +94,7 @@ def train(
         _set_rate(optimiser, spec.optimiser.lr * rate_factor(spec.schedule, progress))
         loss = loss_value(spec.loss, network(signal, membrane=membrane), labels)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if spec.clip is not None:
             nn.utils.clip_grad_norm_(parameters, spec.clip.norm)
         optimiser.step()

@@ -80,11 +80,12 @@ def test_the_text_of_a_genotype():
     genotype = Genotype({"features": (unit,)})
     tokens = unit_tokens(genotype, SPENSER_GRAMMAR)
     assert tokens[0] == ("features", ("dropout", "rate", "=", "0.25"))
+    nesterov = ("nesterov", "=", "true")
     # Missing parts and genes: first alternatives and lowest bounds.
     assert [part for part, _ in tokens] == ["features", "classification", "output", "learning"]
     assert tokens[3] == (
         "learning",
-        tuple("sgd lr = 0.0001 momentum = 0.68 decay = 1e-06 nesterov = true".split()),
+        ("sgd", *("lr", "=", "0.0001"), *("momentum", "=", "0.68"), *("decay", "=", "1e-06"), *nesterov),
     )
     assert sentence_of(genotype, SPENSER_GRAMMAR).startswith(
         "features dropout rate=0.25 classification fc units=32 bias=true lif beta=0.0 learn_beta=true "

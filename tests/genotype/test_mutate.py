@@ -98,7 +98,7 @@ def test_rate_of_duplicates_and_their_independence():
     copies = total = 0
     for parent in made:
         mutation = mutate(parent, SPENSER_GRAMMAR, rates, rng)
-        first = [c for c in mutation.changes if c.startswith("features: add")][0]
+        first = next(c for c in mutation.changes if c.startswith("features: add"))
         total += 1
         copies += "a copy of unit 1" in first
     assert rate_of(copies, total, 0.15)
