@@ -328,8 +328,10 @@ def lark_error(error: Exception, main: SourceFile) -> InputError:
     message = str(error).split("\n")[0].strip() or type(error).__name__
     if isinstance(error, RecursionError):
         message = "this grammar is nested too deeply"
-    for word in re.findall(r"[A-Za-z_][A-Za-z_0-9]*", message):
-        if word.islower() and (hit := re.search(rf"^\s*(%\w+\s+)?[?!]*{word}\b", main.text, re.M)):
+    # Lark writes rule names in quotes and terminals in capitals.
+    for word in re.findall(r"(?<=')\w+(?=')|\b[A-Z_][A-Z_0-9]*\b", message):
+        head = re.search(rf"^\s*(%\w+\s+)?[?!]*{word}\b", main.text, re.M)
+        if hit := head or re.search(rf"\b{word}\b", main.text):
             return input_error(place_at(main.path, main.text, hit.end() - len(word)), message)
     return input_error(place_at(main.path, main.text, 0), message, "see the grammar language in the docs")
 

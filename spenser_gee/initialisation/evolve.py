@@ -111,7 +111,7 @@ def evolve_start(
     fitted = _fit_to_budget(settings, training_steps)
     if fitted is None:
         return InnerRecord(base, f"{name} (the budget is too small for a generation)")
-    trial = _Trial(network, plan, source, frame, fitted.steps, seed)
+    trial = Trial(network, plan, source, frame, fitted.steps, seed)
     cma = CMASettings(
         fitted.generations,
         fitted.population,
@@ -164,14 +164,14 @@ def _fit_to_budget(settings: InnerSettings, training_steps: int | None) -> Inner
     return None
 
 
-class _Trial:
+class Trial:
     """Short trainings of one network from different starts, all else being equal."""
 
     def __init__(
         self, network: SpikingNetwork, plan: Plan, source: Source, frame: StartFrame, steps: int, seed: int
     ) -> None:
         self._network, self._plan, self._source, self._frame = network, plan, source, frame
-        self._steps, self._seed = steps, seed
+        self._steps, self.seed = steps, seed
         self._birth = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
     def restore(self) -> None:
@@ -180,7 +180,7 @@ class _Trial:
 
     def generation(self, starts: Sequence[GeneStart], generation: int) -> list[Terms]:
         """The terms of each start, on batches and spike noise that the whole generation shares."""
-        seed = derive_seed(self._seed, "inner batches", generation)
+        seed = derive_seed(self.seed, "inner batches", generation)
         return [self.terms(start, seed, batches=1) for start in starts]
 
     def terms(self, start: GeneStart, seed: int, batches: int) -> Terms:
@@ -213,12 +213,12 @@ class _Trial:
 
 
 def _guard(
-    trial: _Trial, base: GeneStart, found: CMAResult, settings: InnerSettings, name: str
+    trial: Trial, base: GeneStart, found: CMAResult, settings: InnerSettings, name: str
 ) -> dict[str, float]:
     """Losses of the base and the evolved start on fresh batches."""
     if found.best is None or settings.guard_batches == 0:
         return {}
-    seed = derive_seed(trial._seed, "guard")
+    seed = derive_seed(trial.seed, "guard")
     return {
         name: trial.terms(base, seed, settings.guard_batches).loss,
         "evolved": trial.terms(found.best, seed, settings.guard_batches).loss,

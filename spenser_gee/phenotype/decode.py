@@ -117,11 +117,18 @@ def read_value(word: str, key: str, text: str) -> Any:
 
 
 def _without_silent_genes(spec: NetworkSpec) -> NetworkSpec:
-    """Drops what has no effect (a skip to nowhere, dropout of rate 0, g without gene-coded layers), so that
-    networks that behave alike have equal specs."""
-    units = []
+    """Drops what has no effect (a skip to nowhere, dropout of rate 0, gene-encoding of the layer that reads the
+    input, g without gene-encoded layers), so that networks that behave alike have equal specs."""
+    units: list[tuple[Layer, ...]] = []
+    first = True
     for index, unit in enumerate(spec.units):
-        kept = [layer for layer in unit if not _is_silent(layer, index)]
+        kept: list[Layer] = []
+        for layer in unit:
+            if isinstance(layer, (Conv, FullyConnected)):
+                kept.append(replace(layer, weights="direct") if first else layer)
+                first = False
+            elif not _is_silent(layer, index):
+                kept.append(layer)
         units.append(tuple(kept))
     gene_coded = any(
         isinstance(layer, (Conv, FullyConnected)) and layer.weights == "gene"

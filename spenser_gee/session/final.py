@@ -11,6 +11,7 @@ import torch
 
 from spenser_gee.data import ImageData
 from spenser_gee.errors import input_error
+from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.rng import derive_seed
 from spenser_gee.session.setup import Setup
 from spenser_gee.training.measure import Measurement, measure
@@ -27,6 +28,7 @@ def train_and_test(
     The weights go to `target`. Test plays no part in the training: not in its length, not in the choice of an
     epoch.
     """
+    reuse_large_blocks()
     seed = derive_seed(setup.config.seed, "final")
     source = train_source(setup)
     network = saved.network

@@ -251,6 +251,8 @@ REFUSALS = {
         '"whole" is a template of your own',
         "keep their names",
     ),
+    "terminal in a terminal": ('start: "f" a\na: "x"\nB: C "y"', TAIL, 3, 4, "not defined: C", ""),
+    "ignored terminal": ('start: "f" a\na: "x"\n%ignore /x/ | WSS', TAIL, 3, 15, "not defined: WSS", ""),
     "override of nothing": (
         'start: "f" a\na: "x"\n%override b: "y"',
         TAIL,
