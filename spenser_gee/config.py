@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from spenser_gee.errors import Finding, InputError, Place, input_error, nearest
+from spenser_gee.shipped import shipped_folder
 
 
 def _number(value: Any) -> Any:
@@ -31,6 +32,10 @@ Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Share = Annotated[Real, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
+
+
+MAX_DEPTH = 30
+MAX_NODES = 10_000
 
 
 class Section(BaseModel):
@@ -174,27 +179,33 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def _resolve(name: str, folder: Path, key: str, lines: Mapping[str, Place]) -> str:
-    tried = [folder / name, Path(name), folder.parent / name, Path(__file__).parent.parent / name]
+    tried = [folder / name, Path(name), folder.parent / name, shipped_folder("grammars").parent / name]
     for candidate in tried:
-        if candidate.is_file():
+        if _is_file(candidate):
             return str(candidate.resolve())
     place = _place(key, lines, str(folder))
     looked = ", ".join(dict.fromkeys(str(t.parent) for t in tried))
     raise input_error(place, f"{key}: there is no file {name}", f"Looked in: {looked}.")
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False
+
+
 def _read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, Place]]:
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        node, values = _parse(text, name)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         source = text.splitlines()[line - 1] if mark and line <= len(text.splitlines()) else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise input_error(Place(name, line, column, source), f"this is not YAML: {problem}") from None
-    except (ValueError, RecursionError) as error:  # for example a date such as 2024-13-45
-        raise input_error(name, f"this is not YAML: {error}") from None
+    except RecursionError:
+        raise input_error(name, "this is not YAML: too many brackets") from None
     if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {type(values).__name__}"
         raise input_error(name, f"expected sections (`key: value` lines), found {found}")
@@ -204,6 +215,42 @@ def _read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, Place]]:
     if findings:
         raise InputError(*findings)
     return values, lines
+
+
+class _Loader(yaml.SafeLoader):
+    """Says where a value is that its tag does not fit (2024-13-45, `!!bool x`): PyYAML lets its own slips out."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
+
+
+def _parse(text: str, name: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes with their marks, and the values. Raises YAMLError, RecursionError, InputError."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _check_extent(node, name, 0, [0])
+        return node, loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _check_extent(node: yaml.Node, name: str, depth: int, count: list[int]) -> None:
+    """Refuses what aliases (`*x`) or brackets blow up without end; `count` holds the nodes met so far."""
+    count[0] += 1
+    if depth > MAX_DEPTH or count[0] > MAX_NODES:
+        mark = node.start_mark
+        what = "nested too deeply" if depth > MAX_DEPTH else "too large, with its aliases written out"
+        raise input_error(Place(name, mark.line + 1, mark.column + 1), f"the configuration is {what}")
+    if isinstance(node, yaml.CollectionNode):
+        for item in node.value:
+            for inner in item if isinstance(item, tuple) else (item,):
+                _check_extent(inner, name, depth + 1, count)
 
 
 def _collect_lines(
@@ -230,12 +277,14 @@ def _apply(override: str, values: dict[str, Any], lines: dict[str, Place]) -> No
     if not equals or not key:
         raise input_error(where, "expected key=value, for example --set search.generations=20")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        _, value = _parse(text, where)
+    except (yaml.YAMLError, RecursionError) as error:
         raise input_error(where, f"the value is not YAML: {str(error).splitlines()[0]}") from None
     *sections, last = key.split(".")
     target = values
-    for section in sections:
+    for depth, section in enumerate(sections, start=1):
+        if section not in target:
+            lines[".".join(sections[:depth])] = Place(where)
         inner = target.setdefault(section, {})
         if not isinstance(inner, dict):
             raise input_error(where, f"{section} is not a section")

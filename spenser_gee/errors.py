@@ -54,7 +54,9 @@ class Finding:
 
     def __str__(self) -> str:
         remedy = f"\n    {self.remedy}" if self.remedy else ""
-        return f"{self.place}: {self.problem}{self.place.excerpt()}{remedy}"
+        text = f"{self.place}: {self.problem}{self.place.excerpt()}{remedy}"
+        # Half a surrogate pair (a file name, or "\\ud800" in YAML) could not be printed.
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class InputError(Exception):

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from spenser_gee.atomic import atomic_path
 from spenser_gee.errors import InputError, input_error
 
 # "SGEE" in ASCII: tells a run's database from any other sqlite file.
@@ -45,17 +46,18 @@ CREATE TABLE events (id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT N
 
 
 def create_database(path: Path, meta: dict[str, str]) -> sqlite3.Connection:
-    """A new database with the schema; the connection to write to it."""
-    with translated(path):
-        connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
-        connection.execute("PRAGMA journal_mode = WAL")
-        with transaction(connection):
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        return connection
+    """A new database with the schema; the connection to write to it. It is there whole or not at all."""
+    with translated(path), atomic_path(path) as temporary:
+        with contextlib.closing(_connect(f"{temporary.absolute().as_uri()}?mode=rwc")) as connection:
+            with transaction(connection):
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+            # Last, and closed before the rename: the log's file bears the database's name.
+            connection.execute("PRAGMA journal_mode = WAL")
+    return open_database(path, write=True)
 
 
 def open_database(path: Path, write: bool) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 config.yaml         the resolved configuration     run.sqlite   everything that happened, see run_database
 grammar.lark        the grammar's text             weights/     trained weights of candidates
+start.net           the first parent, if given
 environment.json    versions, hardware, command    best.safetensors, last.safetensors
 lock                held by the process that writes
 """
@@ -14,7 +15,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -49,26 +50,26 @@ class RunFolder:
         grammar_canonical: str,
         grammar_sha256: str,
         environment: Mapping[str, Any],
+        start: str | None = None,
     ) -> RunFolder:
-        """A new run folder, locked for writing. InputError where something lies there already."""
+        """A new run folder, locked for writing. InputError where something lies there already.
+
+        start: the text of the first parent's sentence.
+        """
         path = Path(path)
+        require_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            occupied = any(path.iterdir())
         except OSError as error:
             raise input_error(str(path), f"no folder can be made here: {error.strerror}") from error
-        if occupied:
-            raise input_error(
-                str(path),
-                "the folder is not empty, and a run never overwrites anything",
-                f"choose another folder with --out, or go on with it: resume {path}",
-            )
         lock = take_lock(path / "lock")
         try:
             write_text(
                 path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
             )
             write_text(path / "grammar.lark", grammar_text)
+            if start is not None:
+                write_text(path / "start.net", start)
             write_json(path / "environment.json", environment)
             (path / "weights").mkdir()
             # The database comes last: with it the folder is a run folder.
@@ -88,7 +89,10 @@ class RunFolder:
         if not path.is_dir():
             raise input_error(str(path), "no such folder", "give the folder of a run")
         if not (path / "run.sqlite").is_file():
-            raise input_error(str(path), "not a run folder: it has no run.sqlite", "give the folder of a run")
+            remedy = "give the folder of a run"
+            if (path / "config.yaml").is_file():
+                remedy = "if its run was stopped before it began, remove the folder and run again"
+            raise input_error(str(path), "not a run folder: it has no run.sqlite", remedy)
         lock = take_lock(path / "lock") if write else None
         try:
             return RunFolder(path, open_database(path / "run.sqlite", write), lock)
@@ -118,7 +122,7 @@ class RunFolder:
         """The resolved configuration."""
         try:
             values = yaml.safe_load(self._text("config.yaml"))
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise input_error(str(self.path / "config.yaml"), f"not YAML: {error}") from error
         if not isinstance(values, dict):
             raise input_error(str(self.path / "config.yaml"), "expected a mapping of sections")
@@ -140,8 +144,10 @@ class RunFolder:
         """What `describe_environment` found at the start."""
         try:
             values: dict[str, Any] = json.loads(self._text("environment.json"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise input_error(str(self.path / "environment.json"), f"not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise input_error(str(self.path / "environment.json"), "expected a JSON object")
         return values
 
     def generations_done(self) -> int:
@@ -165,6 +171,8 @@ class RunFolder:
     ) -> None:
         """Go on under another grammar: candidate id -> (genotype, sentence), and the strategy's state, both
         read with it. What is recorded of an unfinished generation is removed."""
+        # The text comes first: stopped in between, the run still sees that its grammar was edited.
+        write_text(self.path / "grammar.lark", text)
         with self._writing():
             values = [("grammar_canonical", canonical), ("grammar_sha256", sha256)]
             self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
@@ -180,7 +188,6 @@ class RunFolder:
                     "UPDATE state SET state_json = ? WHERE generation = (SELECT max(generation) FROM state)",
                     (json.dumps(state),),
                 )
-        write_text(self.path / "grammar.lark", text)
 
     def event(self, kind: EventKind, detail: str = "") -> None:
         """Note that the run started, was resumed, was interrupted, failed or finished."""
@@ -269,13 +276,11 @@ class RunFolder:
         """The rows of a query. Values of columns named *_json are decoded, and lose that ending."""
         with translated(self.path / "run.sqlite"):
             found = self._connection.execute(query, parameters).fetchall()
-        try:
+        with self.trusting():
             return [
                 {_name(key): _decoded(key, value) for key, value in zip(row.keys(), row, strict=True)}
                 for row in found
             ]
-        except (ValueError, TypeError) as error:
-            raise damaged(self.path / "run.sqlite", error) from error
 
     def last_state(self) -> dict[str, Any] | None:
         """The strategy's state after the last finished generation (None: there is none yet)."""
@@ -303,15 +308,13 @@ class RunFolder:
 
     def evaluation_of_row(self, row: Mapping[str, Any]) -> Evaluation:
         """The `Evaluation` that `write_evaluation` was given."""
-        try:
+        with self.trusting():
             details = dict(row["details"])
             if details.pop("inner_generations", None) is not None:
                 details["inner"] = self.inner(row["candidate_id"], row["generation"])
             if row["started"] is not None:
                 details["execution"] = {key: row[key] for key in ("started", "finished", "worker")}
             return Evaluation(row["status"], row["objectives"], row["cost"], row["reason"], details)
-        except (ValueError, TypeError) as error:
-            raise damaged(self.path / "run.sqlite", error) from error
 
     def inner(self, candidate_id: int, generation: int) -> list[Any]:
         """The inner search's history in one evaluation."""
@@ -328,11 +331,13 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any]:
         """One JSON-able object for `show`, see run_summary."""
-        return summarise(self)
+        with self.trusting():
+            return summarise(self)
 
     def to_csv(self) -> str:
         """Every evaluation as CSV with a header, see run_summary."""
-        return evaluations_csv(self)
+        with self.trusting():
+            return evaluations_csv(self)
 
     # Weights: only the files' names and places; who trains writes them.
 
@@ -352,6 +357,28 @@ class RunFolder:
             generation,
         )
         return (rows[0]["id"], rows[0]["trained"]) if rows else None
+
+    def last_trained(self, generation: int) -> tuple[int, int] | None:
+        """(candidate, generation) of what was trained last in the generation before this one."""
+        rows = self.rows(
+            "SELECT candidate_id AS id, generation FROM evaluations WHERE evaluated AND status = 'complete'"
+            " AND generation = ? - 1 ORDER BY recorded DESC, id DESC LIMIT 1",
+            generation,
+        )
+        return (rows[0]["id"], rows[0]["generation"]) if rows else None
+
+    def trained_since(self, generation: int) -> list[tuple[int, int]]:
+        """(candidate, generation) of what was trained in this generation or a later one."""
+        rows = self.rows(
+            "SELECT candidate_id AS id, generation FROM evaluations WHERE evaluated AND generation >= ?",
+            generation,
+        )
+        return [(row["id"], row["generation"]) for row in rows]
+
+    @property
+    def first_parent(self) -> Path:
+        """The sentence of the first parent, if the run was given one."""
+        return self.path / "start.net"
 
     @property
     def best_weights(self) -> Path:
@@ -392,6 +419,14 @@ class RunFolder:
         return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0]["value"])
 
     @contextlib.contextmanager
+    def trusting(self) -> Iterator[None]:
+        """For a block that takes what it reads for what was written: an InputError where it is not."""
+        try:
+            yield
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise damaged(self.path / "run.sqlite", error) from error
+
+    @contextlib.contextmanager
     def _writing(self) -> Any:
         with translated(self.path / "run.sqlite"), transaction(self._connection):
             yield
@@ -401,6 +436,20 @@ class RunFolder:
         columns, marks = ", ".join(values), ", ".join("?" * len(values))
         verb = "INSERT OR IGNORE" if or_ignore else "INSERT"
         self._connection.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))
+
+
+def require_free(path: Path) -> None:
+    """InputError where a new run cannot have this folder: there is something already."""
+    try:
+        occupied = path.exists() and any(path.iterdir())
+    except OSError as error:
+        raise input_error(str(path), f"no folder can be made here: {error.strerror}") from error
+    if occupied:
+        raise input_error(
+            str(path),
+            "the folder is not empty, and a run never overwrites anything",
+            f"choose another folder with --out, or go on with it: resume {path}",
+        )
 
 
 def _name(column: str) -> str:

@@ -12,7 +12,10 @@ from spenser_gee.errors import input_error
 
 def take_lock(path: Path) -> int:
     """Lock the file and return its descriptor; closing it gives the lock back. InputError if it is taken."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise input_error(str(path), f"the run cannot be locked for writing: {error.strerror}") from error
     # A reader that asks `is_locked` holds the lock for an instant.
     for _ in range(10):
         try:

@@ -51,8 +51,13 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "best": _best(run, generations[-1])
         if generations and generations[-1]["best_id"] is not None
         else None,
-        "final": run.final(),
+        "final": _without_curve(run.final()),
     }
+
+
+def _without_curve(final: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The final result in short: its training curve has thousands of points."""
+    return final and {key: value for key, value in final.items() if key != "curve"}
 
 
 def _status(run: RunFolder) -> str:

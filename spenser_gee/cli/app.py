@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -41,21 +42,31 @@ def main() -> None:
     """Runs a command; exit code 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
     # A terminated run saves as an interrupted one does.
     signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold what a terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except InputError as error:
         _complain(str(error))
         code = 2
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:  # `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as error:  # `... | head`; the option parser exits by itself then
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0
     except Exception as error:
         # Usage errors of the option parser know how they want to be shown.
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
-        _complain(f"{error.format_message()} (see --help)")
+        text = error.format_message()
+        if text.startswith("Usage:"):  # a command that was left out: the message is the help
+            print(text, file=sys.stderr)
+        else:
+            _complain(f"{text} (see --help)")
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -88,11 +99,11 @@ def run(
     workers: Workers = None,
     seed: Seed = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
-) -> None:
+) -> int:
     """Search, train the best further, and test it."""
     from spenser_gee.cli.runs import run_command
 
-    run_command(config, _overrides(settings, device, workers, seed), out, data_root, json_)
+    return run_command(config, _overrides(settings, device, workers, seed), out, data_root, json_)
 
 
 @app.command()
@@ -107,11 +118,11 @@ def resume(
         bool, typer.Option("--drop-unreadable", help="Go on without networks that an edited grammar lacks.")
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
-) -> None:
-    """Go on with an interrupted run, or give a finished one more generations (--set search.generations=N)."""
+) -> int:
+    """Go on with an interrupted run, or give a finished one more generations (--set search.generations=+N)."""
     from spenser_gee.cli.runs import resume_command
 
-    resume_command(
+    return resume_command(
         path, _overrides(settings, device, workers, None), data_root, grammar, drop_unreadable, json_
     )
 
@@ -137,7 +148,7 @@ def train(
         Path | None, typer.Option("--config", help="Configuration for a sentence: its data and grammar.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over all training images; else final.epochs.")
+        int | None, typer.Option(help="Passes over all training images; else final.epochs.", min=0)
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Weight file to write, by default NAME.safetensors.")
@@ -193,6 +204,14 @@ def grammar_parse(
     from spenser_gee.cli.grammars import parse_command
 
     parse_command(path, grammar, shape, classes, json_)
+
+
+@grammar_app.command("words")
+def grammar_words() -> None:
+    """Every keyword and key that the network builder knows, as Markdown."""
+    from spenser_gee.phenotype.reference import reference
+
+    print(reference(), end="")
 
 
 @config_app.command("check")

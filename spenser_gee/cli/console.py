@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any
 
 from rich.console import Console
 
-errors = Console(stderr=True, highlight=False)
-output = Console(highlight=False, soft_wrap=True)
+# emoji: rich would take the place in `grammar.lark:100:3` for one.
+errors = Console(stderr=True, highlight=False, emoji=False)
+output = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -18,9 +20,17 @@ def say(text: str, style: str | None = None) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on stdout."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    """One JSON object on stdout. JSON has no NaN and no infinity: they become null."""
+    json.dump(_finite(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from spenser_gee.cli.show import print_summary
 from spenser_gee.config import load_config
 from spenser_gee.errors import input_error
 from spenser_gee.grammar import space_size
+from spenser_gee.run_folder import RunFolder
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session.setup import Setup
 
@@ -23,8 +25,8 @@ RUNS = Path("runs")
 
 def run_command(
     config_path: Path, overrides: Sequence[str], out: Path | None, data_root: str | None, as_json: bool
-) -> None:
-    """See `app.run`."""
+) -> int:
+    """See `app.run`. The exit code: 1 where no candidate was complete."""
     config = load_config(config_path, overrides)
     folder = out if out is not None else _fresh_folder(config.name)
     hint = _smaller(config_path, config.device)
@@ -33,7 +35,7 @@ def run_command(
             lambda: start_run(config, folder, data_root, reporter, lambda setup: _announce(setup, folder)),
             folder,
         )
-    _show_result(summary, folder, as_json)
+    return _show_result(summary, folder, as_json)
 
 
 def resume_command(
@@ -43,14 +45,9 @@ def resume_command(
     grammar: Path | None,
     drop_unreadable: bool,
     as_json: bool,
-) -> None:
-    """See `app.resume`."""
-    changes = {}
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise input_error(f"--set {override}", "expected key=value")
-        changes[key.strip()] = yaml.safe_load(text)
+) -> int:
+    """See `app.resume`. The exit code: 1 where no candidate was complete."""
+    changes = dict(_change(override) for override in overrides)
     with ProgressReporter() as reporter:
         summary = _interruptible(
             lambda: resume_run(
@@ -65,7 +62,21 @@ def resume_command(
             ),
             path,
         )
-    _show_result(summary, path, as_json)
+    return _show_result(summary, path, as_json)
+
+
+def _change(override: str) -> tuple[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise input_error(f"--set {override}", "expected key=value, for example search.generations=+2")
+    try:
+        # `+2`, two more, would be 2 in YAML.
+        value = text.strip() if text.strip().startswith("+") else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise input_error(
+            f"--set {override}", f"the value is not YAML: {str(error).splitlines()[0]}"
+        ) from None
+    return key.strip(), value
 
 
 def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[str, Any]:
@@ -73,9 +84,8 @@ def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[s
         return action()
     except KeyboardInterrupt:
         if (folder / "run.sqlite").is_file():
-            say(
-                f"\nInterrupted; everything evaluated is saved. Go on with:\n  python -m spenser_gee resume {folder}"
-            )
+            command = f"python -m spenser_gee resume {shlex.quote(str(folder))}"
+            say(f"\nInterrupted; everything evaluated is saved. Go on with:\n  {command}")
         raise
 
 
@@ -119,8 +129,24 @@ def _smaller(config_path: Path, device: str) -> str:
     return f"For a CPU there is a smaller configuration: python -m spenser_gee run {small}"
 
 
-def _show_result(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
+def _show_result(summary: dict[str, Any], folder: Path, as_json: bool) -> int:
     if as_json:
         print_json(summary)
     else:
         print_summary(summary, folder)
+    if summary["best"] is not None:
+        return 0
+    say(f"error: {folder}: no candidate was complete, so there is no network to train further")
+    for status, reason, count in _reasons(folder):
+        say(f"    {count} {status}: {reason}")
+    return 1
+
+
+def _reasons(folder: Path) -> list[tuple[str, str, int]]:
+    """Why candidates were not complete: the most frequent reasons."""
+    with RunFolder.open(folder) as run:
+        rows = run.rows(
+            "SELECT status, reason, count(*) AS n FROM evaluations GROUP BY status, reason"
+            " ORDER BY n DESC, reason LIMIT 5"
+        )
+    return [(row["status"], row["reason"], row["n"]) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.run_folder import RunFolder
 from spenser_gee.session.retrain import retrain
-from spenser_gee.session.run import open_grammar
+from spenser_gee.session.run import config_of, grammar_of, open_grammar
 from spenser_gee.session.setup import read_sentence, set_up
 
 
@@ -33,27 +34,23 @@ def train_command(
             best = folder.summary()["best"]
             if best is None:
                 raise input_error(str(what), "the run has no complete candidate to train")
-            grammar_file, sentence = folder.path / "grammar.lark", best["sentence"]
-        config = load_config(what / "config.yaml", overrides)
+            grammar, sentence = grammar_of(folder, config_of(folder)), best["sentence"]
+        # The run has its own copies of its grammar and of the first parent, which plays no part here.
+        own = ["grammar=grammar.lark", "search.start=null"]
+        config = load_config(what / "config.yaml", [*overrides, *own])
+        genotype = genotype_from_sentence(grammar, sentence, f"{what}: best")
     else:
         if config_path is None:
             raise input_error(
                 str(what), "a sentence needs --config CONFIG for its data and grammar, or name a run folder"
             )
-        config, sentence, grammar_file = load_config(config_path, overrides), None, None
-    grammar = open_grammar(grammar_file or config.grammar)
-    if sentence is None:
+        config = load_config(config_path, overrides)
+        grammar = open_grammar(config.grammar)
         genotype = read_sentence(what, grammar)
-    else:
-        genotype = genotype_from_sentence(grammar, sentence, f"{what}: best")
-    # The first parent of a search plays no part here.
-    config = config.model_copy(update={"search": config.search.model_copy(update={"start": None})})
-    setup = set_up(config, grammar, data_root)
+        config = config.model_copy(update={"search": config.search.model_copy(update={"start": None})})
     target = out or _target(what)
-    if target.exists():
-        raise input_error(
-            str(target), "the file exists, and nothing is overwritten", "Choose another with --out."
-        )
+    _require_writable(target)
+    setup = set_up(config, grammar, data_root)
     passes = epochs if epochs is not None else config.final.epochs
     say(f"training {what} for {passes} epochs on {setup.data.name}, {setup.device}; weights to {target}")
     with ProgressReporter() as reporter:
@@ -66,6 +63,15 @@ def train_command(
         f"{result['test_images']:,} images, {result['parameters']:,} parameters; weights in {target}",
         markup=False,
     )
+
+
+def _require_writable(target: Path) -> None:
+    if target.exists():
+        raise input_error(
+            str(target), "the file exists, and nothing is overwritten", "Choose another with --out."
+        )
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise input_error(str(target), "its folder does not exist or cannot be written to", "Make it first.")
 
 
 def _target(what: Path) -> Path:

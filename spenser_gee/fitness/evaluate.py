@@ -13,7 +13,7 @@ from spenser_gee.evaluation import Evaluation
 from spenser_gee.initialisation.evolve import InnerRecord, InnerSettings, ParentGenes, evolve_start
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
-from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.spec import LIF, NetworkSpec
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.measure import Measurement, measure
@@ -68,8 +68,11 @@ def evaluate(
     source = task.evo_train
     network = build_network(plan, source.time_steps, derive_seed(seed, "weights"))
     network.to(source.device)
+    start = evolve_start(
+        network, plan, source, inner, budget.steps, derive_seed(seed, "start"), parent, deadline=deadline
+    )
+    # After the inner search, which draws masks of its own.
     network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))
-    start = evolve_start(network, plan, source, inner, budget.steps, derive_seed(seed, "start"), parent)
     evolved = time.monotonic()
     record = train(
         network,
@@ -120,7 +123,8 @@ def _complete(
         return Evaluation(
             "failed", cost=cost, reason=f"the loss on Fitness is {result.loss}", details=details
         )
-    if not needs_membrane(plan.spec.loss) and (last := result.firing_rates[-1]) in (0.0, 1.0):
+    spiking = isinstance(plan.layers[-1].layer, LIF) and not needs_membrane(plan.spec.loss)
+    if spiking and (last := result.firing_rates[-1]) in (0.0, 1.0):
         word = (
             "silent: the output neurons never fire"
             if last == 0.0

@@ -25,11 +25,11 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput
 from lark.grammar import Symbol
 from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPattern, _get_parser
 
-import spenser_gee
 from spenser_gee.errors import Finding, InputError, Place, input_error, nearest, place_at
+from spenser_gee.shipped import shipped_folder
 
 #: Where `numeric.lark` and the example grammars lie.
-SHIPPED = Path(spenser_gee.__file__).parent.parent / "grammars"
+SHIPPED = shipped_folder("grammars")
 #: Where Lark's own `common.lark` lies.
 LARK_GRAMMARS = Path(lark.__file__).parent / "grammars"
 

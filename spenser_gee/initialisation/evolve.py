@@ -6,6 +6,8 @@ that nothing was spent on, on fresh batches (docs/initialisation.md has the meas
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -18,7 +20,7 @@ from spenser_gee.initialisation.cma_search import Centre, CMAResult, CMASettings
 from spenser_gee.initialisation.inherit import inherited_genes
 from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy, temporal_difference
 from spenser_gee.initialisation.start import GeneStart, StartFrame, plain_start, random_start
-from spenser_gee.network.build import SpikingNetwork
+from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.phenotype.plan import Plan
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.liveness import dead_reason, probe
@@ -89,6 +91,8 @@ def evolve_start(
     training_steps: int | None,
     seed: int,
     parent: ParentGenes | None = None,
+    *,
+    deadline: float = math.inf,
 ) -> InnerRecord:
     """Sets the genes of `network` (in place) and says how they were found.
 
@@ -97,6 +101,7 @@ def evolve_start(
         training_steps: of the training that follows; with `budget_share` it caps the search. None: no cap.
         seed: of this candidate's draws.
         parent: whose genes may be inherited.
+        deadline: of `time.monotonic()`; starts that are tried after it count as dead.
     """
     if not plan.encodings:
         return InnerRecord(None, "no gene-encoded layers")
@@ -111,7 +116,7 @@ def evolve_start(
     fitted = _fit_to_budget(settings, training_steps)
     if fitted is None:
         return InnerRecord(base, f"{name} (the budget is too small for a generation)")
-    trial = Trial(network, plan, source, frame, fitted.steps, seed)
+    trial = Trial(network, plan, source, frame, fitted.steps, seed, deadline)
     cma = CMASettings(
         fitted.generations,
         fitted.population,
@@ -121,9 +126,9 @@ def evolve_start(
         fitted.covariance,
     )
     found = search_starts(centre, trial.generation, cma, derive_seed(seed, "inner"))
-    cost = found.evaluations * (fitted.steps + FORWARD_COST)
+    cost = found.evaluations * trial_cost(fitted.steps, 1)
     guard = _guard(trial, base, found, fitted, name)
-    cost += len(guard) * (fitted.steps + FORWARD_COST * fitted.guard_batches)
+    cost += len(guard) * trial_cost(fitted.steps, fitted.guard_batches)
     chosen = _choose(guard, found, name)
     start = found.best if chosen == "evolved" and found.best is not None else base
     trial.restore()
@@ -150,28 +155,41 @@ def _base_start(
 
 
 def _fit_to_budget(settings: InnerSettings, training_steps: int | None) -> InnerSettings | None:
-    """As many steps and then generations as the share of the training's steps pays for; None if not one."""
+    """As many generations and then steps as the share of the training's steps pays for; None if not one."""
     if settings.budget_share is None or training_steps is None:
         return settings
     allowed = settings.budget_share * training_steps
-    for generations in range(settings.generations, 0, -1):
-        # A loss taken at birth (0 steps) is the last resort: it says the least.
-        for steps in range(settings.steps, -1, -1):
-            search = generations * settings.population * (steps + FORWARD_COST)
-            guard = 2 * (steps + FORWARD_COST * settings.guard_batches) if settings.guard_batches else 0.0
-            if search + guard <= allowed:
-                return replace(settings, generations=generations, steps=steps)
+    # A loss taken at birth (0 steps) is the last resort: it says the least, and it rewards silence.
+    for least in (1, 0):
+        for generations in range(settings.generations, 0, -1):
+            for steps in range(settings.steps, least - 1, -1):
+                search = generations * settings.population * trial_cost(steps, 1)
+                guard = 2 * trial_cost(steps, settings.guard_batches) if settings.guard_batches else 0.0
+                if search + guard <= allowed:
+                    return replace(settings, generations=generations, steps=steps)
     return None
+
+
+def trial_cost(steps: int, batches: int) -> float:
+    """What `Trial.terms` takes, in training steps: the probe is a forward pass of its own before a training."""
+    return steps + FORWARD_COST * (batches + (steps > 0))
 
 
 class Trial:
     """Short trainings of one network from different starts, all else being equal."""
 
     def __init__(
-        self, network: SpikingNetwork, plan: Plan, source: Source, frame: StartFrame, steps: int, seed: int
+        self,
+        network: SpikingNetwork,
+        plan: Plan,
+        source: Source,
+        frame: StartFrame,
+        steps: int,
+        seed: int,
+        deadline: float = math.inf,
     ) -> None:
         self._network, self._plan, self._source, self._frame = network, plan, source, frame
-        self._steps, self.seed = steps, seed
+        self._steps, self.seed, self._deadline = steps, seed, deadline
         self._birth = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
     def restore(self) -> None:
@@ -185,31 +203,40 @@ class Trial:
 
     def terms(self, start: GeneStart, seed: int, batches: int) -> Terms:
         """L after the short training, on `batches` batches that it has not seen; r1 on the first of them."""
+        if time.monotonic() > self._deadline:
+            return DEAD
         network, spec = self._network, self._plan.spec
         self.restore()
         self._frame.apply(network, start)
+        device = self._source.device
+        network.use_generator(torch.Generator(device).manual_seed(derive_seed(seed, "dropout")))
         stream = self._source.training(seed)
         stimulus = self._source.stimulus(spec, seed, augment=False)
-        losses: list[Tensor] = []
-        r1 = torch.zeros(())
-        for number in range(batches):
-            images, labels = next(stream)
-            signal = stimulus(images)
-            if number == 0:
-                if dead_reason(probe(network, signal)) is not None:
-                    return DEAD
-                record = train(network, spec, stream, stimulus, Budget(steps=self._steps))
-                if record.outcome != "complete":
-                    return DEAD
-            with torch.no_grad():
-                output = network(signal, membrane=needs_membrane(spec.loss))
-                losses.append(loss_value(spec.loss, output, labels))
-                if number == 0:
-                    r1 = temporal_difference(output.spikes)
-        loss = float(torch.stack(losses).mean())
-        if not np.isfinite(loss):
+        images, labels = next(stream)
+        held_out = stimulus(images)
+        output = probe(network, held_out)
+        if dead_reason(output) is not None:
             return DEAD
-        return Terms(loss, float(r1), spatial_entropy(start.G))
+        if self._steps:
+            budget = Budget(steps=self._steps)
+            record = train(network, spec, stream, stimulus, budget, deadline=self._deadline)
+            if record.outcome != "complete":
+                return DEAD
+            output = self._output(held_out)
+        losses = [loss_value(spec.loss, output, labels)]
+        r1 = float(temporal_difference(output.spikes))
+        for _ in range(batches - 1):
+            images, labels = next(stream)
+            losses.append(loss_value(spec.loss, self._output(stimulus(images)), labels))
+        loss = float(torch.stack(losses).mean())
+        if not (math.isfinite(loss) and math.isfinite(r1)):
+            return DEAD
+        return Terms(loss, r1, spatial_entropy(start.G))
+
+    @torch.no_grad()
+    def _output(self, signal: Tensor) -> Output:
+        output: Output = self._network(signal, membrane=needs_membrane(self._plan.spec.loss))
+        return output
 
 
 def _guard(

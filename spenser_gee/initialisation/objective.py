@@ -39,9 +39,9 @@ def temporal_difference(outputs: Tensor) -> Tensor:
 def spatial_entropy(G: Array) -> float:
     """r2: entropy of P = |G| / sum |G|, as a share of its largest value 2 ln g (Eq. 14-15).
 
-    Absolute values, since the entries of a signed G can sum to anything; 0 log 0 = 0.
+    Absolute values, since the entries of a signed G can sum to anything; 0 log 0 = 0. A G of zeros has none.
     """
-    if G.size < 2:
+    if G.size < 2 or not G.any():
         return 0.0
     P = np.abs(G) / np.abs(G).sum()
     P = P[P > 0]

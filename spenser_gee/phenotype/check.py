@@ -119,9 +119,8 @@ class _Walk:
                 return frozenset([_At(state.keyword, UNKNOWN, equals=True)])
             return frozenset([_At(state.keyword, state.key, equals=True)])
         if state.key and state.key != UNKNOWN:
-            # What looked like a key is not followed by "=": it was meant as a keyword.
-            self._unknown(state.key, node.place, state.keyword)
-            return frozenset([_At(state.keyword)])
+            self._report(node.place, f'expected "=" after the key "{state.key}" of {state.keyword}')
+            return self._word(node, _At(state.keyword))
         if state.keyword and node.text in keys_of(KEYWORDS[state.keyword]) and node.text not in KEYWORDS:
             return frozenset([_At(state.keyword, node.text)])
         if node.text in KEYWORDS:
@@ -151,7 +150,7 @@ class _Walk:
     def _number(self, node: Number, state: _At) -> frozenset[_At]:
         if not state.equals:
             self._report(node.place, "a number stands where no key=value asks for one")
-            return frozenset([state])
+            return frozenset([_At(state.keyword)])
         if state.key != UNKNOWN:
             self._range(node, state)
         return frozenset([_At(state.keyword)])

@@ -42,7 +42,11 @@ def train_and_test(
         on_step=lambda step, share: progress(share),
     )
     if record.outcome != "complete":
-        raise input_error(str(target.parent), f"the final training failed: {record.reason}")
+        raise input_error(
+            str(target.parent),
+            f"the final training failed: {record.reason}",
+            "What the search found is kept. Try fewer epochs: --set final.epochs=N (train: --epochs N).",
+        )
     begun = time.monotonic()
     result = measure_on_test(setup, saved)
     save_network(target, network, saved.sentence, dict(saved.extra), dict(saved.notes))

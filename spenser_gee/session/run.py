@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,14 @@ from spenser_gee.phenotype.check import check_words
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.spec import BUILDER_VERSION
 from spenser_gee.rng import derive_seed
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.run_folder import RunFolder, require_free
 from spenser_gee.run_record import RunRecord
 from spenser_gee.search import Candidate, GenerationSummary, Stops, run_search
 from spenser_gee.session.edited_grammar import adopt_grammar
 from spenser_gee.session.final import load_best, train_and_test
 from spenser_gee.session.reporter import Reporter, Silent
-from spenser_gee.session.setup import Setup, set_up
+from spenser_gee.session.setup import Setup, read_text, set_up
+from spenser_gee.training.saved import SavedNetwork
 
 # What may be changed when a run goes on: nothing that decides what was evaluated so far.
 CHANGEABLE = (
@@ -62,13 +64,22 @@ def start_run(
     announce: called once all input has been checked, before the folder is made.
     Raises InputError before anything is written where the input is wrong.
     """
+    require_free(out)
     grammar = open_grammar(config.grammar)
     setup = set_up(config, grammar, data_root)
     if announce is not None:
         announce(setup)
     environment = {"builder": BUILDER_VERSION, **describe_environment(config.seed)}
-    resolved = {**config.to_dict(), "data": {**config.to_dict()["data"], "root": setup.data_settings.root}}
-    folder = RunFolder.create(out, resolved, grammar.source, grammar.canonical(), grammar.sha256, environment)
+    start = None if config.search.start is None else read_text(config.search.start)
+    folder = RunFolder.create(
+        out,
+        _resolved(config, setup),
+        grammar.source,
+        grammar.canonical(),
+        grammar.sha256,
+        environment,
+        start,
+    )
     with folder:
         folder.event("start")
         return _carry_on(setup, folder, reporter or Silent())
@@ -91,25 +102,63 @@ def resume_run(
         changes: dotted key -> value, of `CHANGEABLE`.
         grammar_path: an edited grammar to go on with; by default the run folder's own.
         drop_unreadable: go on although some stored networks are not in the edited grammar.
-        warn: gets messages on an edited grammar.
+        warn: gets messages on an edited grammar, and that there is nothing to do.
     """
     with RunFolder.open(path, write=True) as folder:
-        config = Config.from_dict(_changed(folder.config(), changes or {}), str(folder.path / "config.yaml"))
+        config = _changed(config_of(folder), changes or {})
         _check_builder(folder)
-        grammar = _grammar_of(folder, config, grammar_path)
-        setup = set_up(config, grammar, data_root)
+        if grammar_path is None:
+            grammar = grammar_of(folder, config)
+        else:
+            grammar = open_grammar(grammar_path)
+            config = config.model_copy(update={"grammar": str(grammar_path.resolve())})
+        setup = set_up(_with_own_start(folder, config), grammar, data_root)
+        _load_parent(setup, folder)
         if grammar.sha256 != folder.grammar_sha256():
             adopt_grammar(folder, grammar, drop_unreadable, warn)
-        folder.write_config(
-            {**config.to_dict(), "data": {**config.to_dict()["data"], "root": setup.data_settings.root}}
-        )
+        folder.write_config(_resolved(config, setup))
         if announce is not None:
             announce(setup)
+        if _nothing_to_do(setup, folder):
+            warn(
+                "The run is finished: there is nothing to do. For two more generations: "
+                "resume --set search.generations=+2"
+            )
+            return _end(folder)
         folder.event("resume")
         return _carry_on(setup, folder, reporter or Silent())
 
 
-def _changed(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def config_of(folder: RunFolder) -> Config:
+    """The configuration of a run. Raises InputError."""
+    return Config.from_dict(folder.config(), str(folder.path / "config.yaml"))
+
+
+def grammar_of(folder: RunFolder, config: Config) -> Grammar:
+    """The grammar in a run folder. Raises InputError."""
+    # Files that the grammar imports are looked for where it came from.
+    text, name = folder.grammar_text(), str(folder.path / "grammar.lark")
+    grammar = parse_grammar(text, name, Path(config.grammar).parent)
+    check_words(grammar)
+    return grammar
+
+
+def _resolved(config: Config, setup: Setup) -> dict[str, Any]:
+    values = config.to_dict()
+    return {**values, "data": {**values["data"], "root": setup.data_settings.root}}
+
+
+def _with_own_start(folder: RunFolder, config: Config) -> Config:
+    """With the run's own copy of the first parent, while the search may still need it."""
+    with folder.trusting():
+        state = folder.last_state()
+        needed = state is None or state["elite"] is None
+    start = str(folder.first_parent) if needed and config.search.start is not None else None
+    return config.model_copy(update={"search": config.search.model_copy(update={"start": start})})
+
+
+def _changed(config: Config, changes: Mapping[str, Any]) -> Config:
+    values = config.to_dict()
     for key, value in changes.items():
         if key not in CHANGEABLE:
             raise input_error(
@@ -121,8 +170,16 @@ def _changed(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         target = values
         for section in sections:
             target = target[section]
-        target[last] = value
-    return values
+        target[last] = _more(target[last], value)
+    where = " ".join(f"--set {key}={value}" for key, value in changes.items())
+    return Config.from_dict(values, where) if changes else config
+
+
+def _more(before: Any, value: Any) -> Any:
+    """`+N` is N more than before."""
+    if isinstance(value, str) and isinstance(before, int) and re.fullmatch(r"\+[0-9]+", value):
+        return before + int(value)
+    return value
 
 
 def _check_builder(folder: RunFolder) -> None:
@@ -136,14 +193,20 @@ def _check_builder(folder: RunFolder) -> None:
         )
 
 
-def _grammar_of(folder: RunFolder, config: Config, path: Path | None) -> Grammar:
-    if path is not None:
-        return open_grammar(path)
-    # Files that the grammar imports are looked for where it came from.
-    text, name = folder.grammar_text(), str(folder.path / "grammar.lark")
-    grammar = parse_grammar(text, name, Path(config.grammar).parent)
-    check_words(grammar)
-    return grammar
+def _load_parent(setup: Setup, folder: RunFolder) -> SavedNetwork | None:
+    """The trained best network, which the search and the final training go on from. Raises InputError."""
+    best = folder.best_before(folder.generations_done())
+    return None if best is None else load_best(setup, folder.weights_path(*best))
+
+
+def _nothing_to_do(setup: Setup, folder: RunFolder) -> bool:
+    search, record = setup.config.search, RunRecord(folder, Genotype.to_json)
+    stops = Stops(search.generations, search.evaluations, search.seconds)
+    done = folder.generations_done()
+    if not stops.reached(done, record.evaluations_done(), record.seconds_spent()):
+        return False
+    best = folder.best_before(done)
+    return best is None or _tested(folder, _identity(setup, best))
 
 
 def _carry_on(setup: Setup, folder: RunFolder, reporter: Reporter) -> dict[str, Any]:
@@ -156,17 +219,25 @@ def _carry_on(setup: Setup, folder: RunFolder, reporter: Reporter) -> dict[str, 
     except BaseException as error:
         folder.event("failed", f"{type(error).__name__}: {error}")
         raise
-    folder.event("finished")
+    return _end(folder)
+
+
+def _end(folder: RunFolder) -> dict[str, Any]:
+    if folder.best_before(folder.generations_done()) is None:
+        folder.event("failed", "no candidate was complete")
+    else:
+        folder.event("finished")
     return folder.summary()
 
 
 def _search(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
     search, strategy = setup.config.search, setup.strategy
     stored = folder.last_state()
-    state = strategy.init() if stored is None else strategy.state_from_json(stored)
+    with folder.trusting():
+        state = strategy.init() if stored is None else strategy.state_from_json(stored)
+        begun = strategy.progress(state).generation
     stops = Stops(search.generations, search.evaluations, search.seconds)
     record = _SessionRecord(folder, reporter)
-    begun = strategy.progress(state).generation
     if stops.reached(begun, record.evaluations_done(), record.seconds_spent()):
         return
     reporter.searching(begun, search.generations, search.offspring)
@@ -218,40 +289,56 @@ class _SessionRecord(RunRecord):
     def __init__(self, folder: RunFolder, reporter: Reporter) -> None:
         super().__init__(folder, Genotype.to_json)
         self._run, self._reporter = folder, reporter
-        self._last: tuple[int, int] | None = None
 
     def evaluation(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
         """See `Record.evaluation`."""
         super().evaluation(candidate, generation, evaluation)
-        if self._run.weights_path(candidate.id, generation).is_file():
-            self._last = (candidate.id, generation)
         self._reporter.candidate(candidate, generation, evaluation)
 
     def generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
         """See `Record.generation`."""
         super().generation(summary, state)
-        best = self._run.best_before(summary.generation + 1)
-        if best is not None:
-            self._run.publish_weights(self._run.weights_path(*best), self._run.best_weights)
-        if self._last is not None:
-            self._run.publish_weights(self._run.weights_path(*self._last), self._run.last_weights)
-        self._run.keep_weights([best] if best is not None else [])
+        _order_weights(self._run)
         self._reporter.generation(summary)
+
+
+def _order_weights(folder: RunFolder) -> None:
+    """Publishes the best and the last weights, and removes those that nothing needs any more."""
+    done = folder.generations_done()
+    best, last = folder.best_before(done), folder.last_trained(done)
+    if best is not None:
+        folder.publish_weights(folder.weights_path(*best), folder.best_weights)
+    if last is not None:
+        folder.publish_weights(folder.weights_path(*last), folder.last_weights)
+    # One of a begun generation may become the best.
+    folder.keep_weights([*([] if best is None else [best]), *folder.trained_since(done)])
 
 
 def _finish(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
     best = folder.best_before(folder.generations_done())
     if best is None:
         return
+    # Again: the run may have been stopped between recording its last generation and this.
+    _order_weights(folder)
     if setup.config.threads is not None:
         torch.set_num_threads(setup.config.threads)
-    done = folder.final()
-    epochs = setup.config.final.epochs
-    identity = {"id": best[0], "generation": best[1], "epochs": epochs}
-    if done is not None and all(done.get(key) == value for key, value in identity.items()):
+    identity = _identity(setup, best)
+    if _tested(folder, identity):
         return
+    done = folder.final()
     saved = load_best(setup, folder.weights_path(*best))
-    result = train_and_test(setup, saved, epochs, folder.final_weights, reporter.final)
+    result = train_and_test(setup, saved, setup.config.final.epochs, folder.final_weights, reporter.final)
     # Each further test of another network makes the test set a little less unseen: it is counted.
     tests = 1 if done is None else done.get("tests", 1) + 1
     folder.write_final({**result, **identity, "tests": tests})
+
+
+def _identity(setup: Setup, best: tuple[int, int]) -> dict[str, int]:
+    """What a final training depends on."""
+    return {"id": best[0], "generation": best[1], "epochs": setup.config.final.epochs}
+
+
+def _tested(folder: RunFolder, identity: Mapping[str, int]) -> bool:
+    with folder.trusting():
+        done = folder.final()
+        return done is not None and all(done.get(key) == value for key, value in identity.items())

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from spenser_gee.config import Config, Mutation
-from spenser_gee.data import Dataset, resolve_root
+from spenser_gee.data import Dataset, resolve_root, split
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
 from spenser_gee.fitness.task import DataSettings, choose_device
@@ -86,6 +86,8 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     device = choose_device(config.device)
     check_sizes(grammar, config.search.sizes)
     data = settings.load()
+    # Workers split for themselves: here it is only tried, before anything is written.
+    split(data.train.labels, config.seed, settings.fitness_share, settings.train_subset)
     space = make_space(config, grammar, data)
     start = _start_genotype(config, grammar, space)
     search = config.search
@@ -154,10 +156,14 @@ def _start_genotype(config: Config, grammar: Grammar, space: Space[Genotype]) ->
 
 def read_sentence(path: str | Path, grammar: Grammar) -> Genotype:
     """The genotype of a hand-written network. Raises InputError with the place in the file."""
+    return genotype_from_sentence(grammar, read_text(path), str(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a hand-written network. Raises InputError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise input_error(str(path), f"cannot read the network: {error.strerror}") from None
     except UnicodeDecodeError:
         raise input_error(str(path), "not a text file (UTF-8)") from None
-    return genotype_from_sentence(grammar, text, str(path))

@@ -14,9 +14,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from spenser_gee.atomic import write_bytes
+from spenser_gee.data.batches import to_unit
 from spenser_gee.errors import input_error
 from spenser_gee.network.build import SpikingNetwork, build_network
-from spenser_gee.phenotype.plan import Shape, plan_network
+from spenser_gee.phenotype.plan import Infeasible, Shape, plan_network
 from spenser_gee.phenotype.spec import BUILDER_VERSION, NetworkSpec
 from spenser_gee.training.losses import decision_values, needs_membrane
 from spenser_gee.training.stimulus import Stimulus
@@ -41,7 +42,8 @@ class SavedNetwork:
     def classify(self, images: Tensor, seed: int = 0) -> Tensor:
         """Classes (B,) of images (B, C, H, W), bytes or floats in 0..1. `seed`: of the spike noise."""
         device = next(self.network.parameters()).device
-        values = images.to(device, torch.float32) / (255.0 if images.dtype == torch.uint8 else 1.0)
+        images = images.to(device)
+        values = to_unit(images) if images.dtype == torch.uint8 else images.to(torch.float32)
         stimulus = Stimulus(self.spec, self.time_steps, seed, device, augment=False)
         self.network.eval()
         output = self.network(stimulus(values), membrane=needs_membrane(self.spec.loss))
@@ -82,20 +84,30 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> SavedN
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         description = json.loads(metadata["spenser_gee"])
+        builder = description["builder"]
     except (OSError, SafetensorError) as error:
         raise input_error(str(path), f"cannot read the weights: {error}") from None
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         raise input_error(
             str(path),
             "the weights were not written by this program",
             "Name a .safetensors file of a run folder.",
         ) from None
-    if description["builder"] != BUILDER_VERSION:
+    if builder != BUILDER_VERSION:
         raise input_error(
             str(path),
-            f"the weights need version {description['builder']} of the network builder, this is {BUILDER_VERSION}",
+            f"the weights need version {builder} of the network builder, this is {BUILDER_VERSION}",
             "Read them with the version of the program that wrote them.",
         )
+    try:
+        return _rebuild(description, tensors, device)
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError, Infeasible) as error:
+        raise input_error(str(path), f"the weights do not fit their description: {error}") from None
+
+
+def _rebuild(
+    description: Mapping[str, Any], tensors: Mapping[str, Tensor], device: str | torch.device
+) -> SavedNetwork:
     spec = NetworkSpec.from_dict(description["spec"])
     channels, height, width = description["input_shape"]
     plan = plan_network(spec, (channels, height, width), description["classes"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,14 +103,26 @@ def train(
         counted += 1
         if on_step is not None:
             on_step(step, budget.progress(step, time.monotonic() - begin))
-        if step % curve_every == 0 or step == budget.steps:
-            mean = total.item() / counted
-            if not math.isfinite(mean):
-                return record("not_finite", f"the loss is {mean} at step {step}")
-            curve.append((step, mean))
+        if counted == curve_every:
+            if reason := _not_finite(total.item() / counted, parameters):
+                return record("not_finite", f"{reason} at step {step}")
+            curve.append((step, total.item() / counted))
             total.zero_()
             counted = 0
+    if counted:
+        if reason := _not_finite(total.item() / counted, parameters):
+            return record("not_finite", f"{reason} at step {step}")
+        curve.append((step, total.item() / counted))
     return record("complete")
+
+
+def _not_finite(loss: float, parameters: Sequence[nn.Parameter]) -> str | None:
+    """What is not finite. Weights of NaN give no spikes, and so a finite loss of spike counts."""
+    if not math.isfinite(loss):
+        return f"the loss is {loss}"
+    if not all(bool(torch.isfinite(p).all()) for p in parameters):
+        return "the weights are not finite"
+    return None
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -47,16 +47,16 @@ def units(*texts: str) -> NetworkSpec:
 
 def test_words_become_layers_in_order() -> None:
     spec = units(
-        "conv filters=16 kernel=5 stride=2 padding=valid bias=false weights=gene pool-max size=2 no-skip "
+        "conv filters=16 kernel=5 stride=2 padding=valid bias=false weights=direct pool-max size=2 no-skip "
         "lif beta=0.5 learn_beta=plif threshold=2 learn_threshold=true surrogate=sigmoid reset=zero",
         "no-pool",
-        "fc units=classes bias=true weights=direct lif",
+        "fc units=classes bias=true weights=gene lif",
         "genes count=32",
         "input coding=latency",
     )
     assert spec.units == (
         (
-            Conv(filters=16, kernel=5, stride=2, padding="valid", bias=False, weights="gene"),
+            Conv(filters=16, kernel=5, stride=2, padding="valid", bias=False),
             MaxPool(size=2),
             LIF(
                 beta=0.5,
@@ -67,7 +67,7 @@ def test_words_become_layers_in_order() -> None:
                 reset="zero",
             ),
         ),
-        (FullyConnected(units=CLASSES, bias=True), LIF()),
+        (FullyConnected(units=CLASSES, bias=True, weights="gene"), LIF()),
     )
     assert spec.genes == Genes(32)
     assert spec.input == Input("latency")
@@ -94,7 +94,9 @@ def test_silent_genes_make_no_difference() -> None:
     assert units("conv dropout rate=0 lif", "fc units=classes lif") == plain
     assert units("conv skip back=1 lif", "fc units=classes lif").units[0][1] == Skip(back=1)
     assert units("conv dropout rate=0.1 lif").units[0][1] == Dropout(0.1)
-    assert units("conv weights=gene lif", "genes count=99").genes == Genes(99)
+    # The layer that reads the input has ordinary weights whatever it says.
+    assert units("conv weights=gene lif", "fc units=classes lif", "genes count=99") == plain
+    assert units("conv lif", "conv weights=gene lif", "genes count=99").genes == Genes(99)
 
 
 @pytest.mark.parametrize(
