@@ -42,6 +42,7 @@ from spenser_gee.phenotype.spec import (
     BatchNorm,
     CEMembrane,
     Conv,
+    CosineRate,
     FullyConnected,
     Genes,
     GlobalPool,
@@ -78,7 +79,7 @@ def network_spec(channels: list[tuple[int, int]], norm: bool, weights: str = "ge
         units.append((conv, BatchNorm(), neuron) if norm else (conv, neuron))
     units.append((GlobalPool(), FullyConnected(CLASSES), neuron))
     return NetworkSpec(
-        tuple(units), Genes(16), Input("direct"), loss=CEMembrane(), optimiser=Adam(lr=0.01)
+        tuple(units), Genes(16), Input("direct"), loss=CEMembrane(), optimiser=Adam(lr=0.01), schedule=CosineRate()
     )
 
 
@@ -176,10 +177,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = load_dataset("fashion-mnist", options.data_root)
-    settings = DataSettings("fashion-mnist", None, False, None, None, 4, 64, 14_000, 2 / 7)
+    settings = DataSettings("fashion-mnist", None, False, None, None, 4, 64, 15_000, 0.2)
     results = json.loads(options.out.read_text()) if options.out.exists() else {"arms": [], "lineage": []}
     results["settings"] = {"steps": STEPS, "batch_size": 64, "time_steps": 4, "search": asdict(SEARCH),
-                           "held_out_images": 4000, "torch": torch.__version__, "machine": platform.machine(),
+                           "held_out_images": 3000, "torch": torch.__version__, "machine": platform.machine(),
                            "threads": 1}
     done = {(r["net"], r["arm"], r["seed"]) for r in results["arms"]}
     lines = {(r["net"], r["mode"], r["terms"], r["seed"]) for r in results["lineage"]}
@@ -198,8 +199,9 @@ def main() -> None:
                 results["arms"].append({"net": net, "arm": arm, "seed": seed, **row, "seconds": time.monotonic() - begun})
                 write_json(options.out, results)
             for mode, terms in (("none", "off"), ("none", "L+r1+r2"), ("distribution", "L+r1+r2"),
-                                ("trained", "off"), ("trained", "L+r1+r2")):
-                if net[0] == "D" or (net, mode, terms, seed) in lines:
+                                ("trained", "off"), ("trained", "L+r1+r2"),
+                                ("weights", "off"), ("weights", "L+r1+r2")):
+                if net != "S1" or (net, mode, terms, seed) in lines:
                     continue
                 accuracies = run_lineage(mode, terms, norm, task, derive_seed(seed, "lineage benchmark"))
                 results["lineage"].append(

@@ -48,15 +48,14 @@ CREATE TABLE events (id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT N
 def create_database(path: Path, meta: dict[str, str]) -> sqlite3.Connection:
     """A new database with the schema; the connection to write to it. It is there whole or not at all."""
     with translated(path), atomic_path(path) as temporary:
-        with contextlib.closing(_connect(f"{temporary.absolute().as_uri()}?mode=rwc")) as connection:
-            with transaction(connection):
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-            # Last, and closed before the rename: the log's file bears the database's name.
-            connection.execute("PRAGMA journal_mode = WAL")
+        connection = _connect(f"{temporary.absolute().as_uri()}?mode=rwc")
+        connection.execute("PRAGMA synchronous = OFF")  # it is put on the disk before the rename
+        with contextlib.closing(connection), transaction(connection):
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     return open_database(path, write=True)
 
 
@@ -68,6 +67,8 @@ def open_database(path: Path, write: bool) -> sqlite3.Connection:
         connection = _connect(f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}")
         try:
             _check(connection, path)
+            if write:
+                connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             connection.close()
             if write or "unable to open" not in str(error):

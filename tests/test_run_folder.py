@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spenser_gee.errors import InputError
@@ -117,6 +117,7 @@ evaluations = st.builds(
 
 
 @given(st.lists(evaluations, max_size=4))
+@settings(deadline=None)  # it writes to the disk
 def test_evaluations_come_back_equal(
     tmp_path_factory: pytest.TempPathFactory, batch: list[Evaluation]
 ) -> None:

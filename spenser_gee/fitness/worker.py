@@ -44,7 +44,7 @@ def make_evaluate(
 
     # All offspring of a generation have the same parent.
     @functools.lru_cache(maxsize=1)
-    def parent_of(path: str) -> ParentGenes | None:
+    def parent_of(path: str) -> ParentGenes:
         return parent_genes(load_network(path, place))
 
     def run(payload: Mapping[str, Any], deadline: float) -> Evaluation:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from spenser_gee.initialisation.cma_search import Centre, CMAResult, CMASettings, search_starts
-from spenser_gee.initialisation.inherit import inherited_genes
+from spenser_gee.initialisation.inherit import inherited_genes, inherited_weights
 from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy, temporal_difference
 from spenser_gee.initialisation.start import GeneStart, StartFrame, plain_start, random_start
 from spenser_gee.network.build import Output, SpikingNetwork
@@ -31,15 +31,16 @@ from spenser_gee.training.train import Budget, train
 # A forward pass without gradients, in units of a training step (forward, backward, optimiser).
 FORWARD_COST = 1 / 3
 
-Inherit = Literal["none", "distribution", "trained"]
+Inherit = Literal["none", "distribution", "trained", "weights"]
 
 
 @dataclass(frozen=True, eq=False)
 class ParentGenes:
-    """What an offspring can inherit: the parent's start, and its trained tensors by name."""
+    """What an offspring can inherit: the parent's start (None without gene-encoded layers), and its trained
+    tensors by name."""
 
     plan: Plan
-    start: GeneStart
+    start: GeneStart | None
     tensors: Mapping[str, Tensor]
 
 
@@ -104,6 +105,8 @@ def evolve_start(
         deadline: of `time.monotonic()`; starts that are tried after it count as dead.
     """
     if not plan.encodings:
+        if settings.inherit == "weights" and parent is not None:
+            network.inherit(inherited_weights(parent.plan, parent.tensors, plan))
         return InnerRecord(None, "no gene-encoded layers")
     if settings.terms == "random":
         frame, start = random_start(plan, seed)
@@ -142,11 +145,18 @@ def _base_start(
     """The start that costs nothing, and the centre of the search: plain, or inherited."""
     frame, plain = plain_start(plan, seed)
     genes = plan.spec.genes.count
-    if settings.inherit == "none" or parent is None or parent.start.G.shape != (genes, genes):
+    if settings.inherit == "weights" and parent is not None:
+        frame = replace(frame, inherited=inherited_weights(parent.plan, parent.tensors, plan))
+    if (
+        settings.inherit == "none"
+        or parent is None
+        or parent.start is None
+        or parent.start.G.shape != (genes, genes)
+    ):
         return frame, plain, Centre(plain.beta1, plain.beta2, np.zeros_like(plain.G), frame.sigma_G), "plain"
     start, name = replace(parent.start, seed=seed), "inherited distribution"
-    if settings.inherit == "trained":
-        tensors = inherited_genes(parent.plan, parent.tensors, plan)
+    if settings.inherit in ("trained", "weights"):
+        tensors = {**frame.inherited, **inherited_genes(parent.plan, parent.tensors, plan)}
         G = parent.tensors["genes.G"].double().cpu().numpy()
         frame, start, name = replace(frame, inherited=tensors), replace(start, G=G), "inherited genes"
     # Around an inherited G the samples are perturbations: a third of a unit keeps most of it.

@@ -22,9 +22,9 @@ def start_to_save(start: GeneStart | None) -> tuple[dict[str, Tensor], dict[str,
     return {_G: torch.from_numpy(start.G)}, notes
 
 
-def parent_genes(saved: SavedNetwork) -> ParentGenes | None:
-    """What can be inherited from a saved network, or None where it has no gene-encoded layers."""
-    if _G not in saved.extra:
-        return None
-    start = GeneStart(**saved.notes["start"], G=saved.extra[_G].double().cpu().numpy())
+def parent_genes(saved: SavedNetwork) -> ParentGenes:
+    """What can be inherited from a saved network."""
+    start = None
+    if _G in saved.extra:
+        start = GeneStart(**saved.notes["start"], G=saved.extra[_G].double().cpu().numpy())
     return ParentGenes(saved.network.plan, start, saved.network.state_dict())

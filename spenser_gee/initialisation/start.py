@@ -37,7 +37,7 @@ class StartFrame:
 
     scales: factor of each encoding (1 for the paper's plain scheme).
     sigma_G: standard deviation of the entries of G at the plain start; the unit of the search.
-    inherited: trained encodings that replace the drawn ones, by parameter name (genes.E.<name>).
+    inherited: trained tensors that replace the drawn ones, by their names in the network.
     """
 
     scales: Mapping[EncodingKey, float]
@@ -47,7 +47,7 @@ class StartFrame:
     def apply(self, network: SpikingNetwork, start: GeneStart) -> None:
         """Gives `network` the genes of `start`."""
         network.set_genes(torch.from_numpy(start.G), start.seed, start.beta1, start.beta2, self.scales)
-        network.inherit_genes(self.inherited)
+        network.inherit(self.inherited)
 
 
 def plain_start(plan: Plan, seed: int) -> tuple[StartFrame, GeneStart]:

@@ -126,14 +126,14 @@ class SpikingNetwork(nn.Module):
                 scale = 1.0 if scales is None else scales[key]
                 parameter.copy_(sample_encoding(parameter.shape, beta1, beta2, generator, scale))
 
-    def inherit_genes(self, weights: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """Takes over genes.G and every genes.E.<name> of another network's state that has the same name and
-        shape here; the rest stays. Returns the names taken over."""
-        own = {name: value for name, value in self.named_parameters() if name.startswith("genes.")}
-        taken = tuple(name for name in own if name in weights and weights[name].shape == own[name].shape)
+    def inherit(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Takes over every tensor that has the name and the shape of one of its own parameters or buffers; the
+        rest stays. Returns the names taken over."""
+        own = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        taken = tuple(name for name in own if name in tensors and tensors[name].shape == own[name].shape)
         with torch.no_grad():
             for name in taken:
-                own[name].copy_(weights[name])
+                own[name].copy_(tensors[name])
         return taken
 
     def use_generator(self, generator: torch.Generator | None) -> None:

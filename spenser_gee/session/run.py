@@ -28,7 +28,6 @@ from spenser_gee.session.edited_grammar import adopt_grammar
 from spenser_gee.session.final import load_best, train_and_test
 from spenser_gee.session.reporter import Reporter, Silent
 from spenser_gee.session.setup import Setup, read_text, set_up
-from spenser_gee.training.saved import SavedNetwork
 
 # What may be changed when a run goes on: nothing that decides what was evaluated so far.
 CHANGEABLE = (
@@ -113,7 +112,7 @@ def resume_run(
             grammar = open_grammar(grammar_path)
             config = config.model_copy(update={"grammar": str(grammar_path.resolve())})
         setup = set_up(_with_own_start(folder, config), grammar, data_root)
-        _load_parent(setup, folder)
+        _check_parent(setup, folder)
         if grammar.sha256 != folder.grammar_sha256():
             adopt_grammar(folder, grammar, drop_unreadable, warn)
         folder.write_config(_resolved(config, setup))
@@ -124,6 +123,10 @@ def resume_run(
                 "The run is finished: there is nothing to do. For two more generations: "
                 "resume --set search.generations=+2"
             )
+            summary = folder.summary()
+            if summary["status"] == ("finished" if summary["best"] else "failed"):
+                return summary
+            folder.event("resume")
             return _end(folder)
         folder.event("resume")
         return _carry_on(setup, folder, reporter or Silent())
@@ -193,10 +196,11 @@ def _check_builder(folder: RunFolder) -> None:
         )
 
 
-def _load_parent(setup: Setup, folder: RunFolder) -> SavedNetwork | None:
-    """The trained best network, which the search and the final training go on from. Raises InputError."""
+def _check_parent(setup: Setup, folder: RunFolder) -> None:
+    """The search and the final training go on from the trained best network. Raises InputError without it."""
     best = folder.best_before(folder.generations_done())
-    return None if best is None else load_best(setup, folder.weights_path(*best))
+    if best is not None:
+        load_best(setup, folder.weights_path(*best))
 
 
 def _nothing_to_do(setup: Setup, folder: RunFolder) -> bool:

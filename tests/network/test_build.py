@@ -219,15 +219,17 @@ def test_encodings_depend_on_the_seed_and_their_name_only() -> None:
     assert not torch.equal(networks[0].state_dict()[shared[1]], states[1][shared[1]])
 
 
-def test_genes_are_inherited_where_name_and_shape_agree() -> None:
+def test_tensors_are_inherited_where_name_and_shape_agree() -> None:
     parent = build_network(plan_of(*GENETIC), 2, seed=1)
     child = build_network(plan_of(*GENETIC[:2], (Conv(filters=9, weights="gene"), LIF()), HEAD), 2, seed=2)
-    taken = child.inherit_genes(parent.state_dict())
-    assert set(taken) == {"genes.G", "genes.E.p0_c6_k9_s1", "genes.E.p2_c6_k9_s1"}
+    taken = child.inherit(parent.state_dict())
+    genes = {name for name in taken if name.startswith("genes.")}
+    assert genes == {"genes.G", "genes.E.p0_c6_k9_s1", "genes.E.p2_c6_k9_s1"}
+    assert "layers.0.weight" in taken
     for name in taken:
         assert torch.equal(child.state_dict()[name], parent.state_dict()[name])
     other_size = build_network(plan_of(*GENETIC, genes=5), 2, seed=1)
-    assert other_size.inherit_genes(parent.state_dict()) == ()
+    assert not [name for name in other_size.inherit(parent.state_dict()) if name.startswith("genes.")]
 
 
 def test_state_round_trip_and_seeds() -> None:
