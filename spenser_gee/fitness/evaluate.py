@@ -17,6 +17,7 @@ from spenser_gee.phenotype.spec import LIF, NetworkSpec
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.measure import Measurement, measure
+from spenser_gee.training.pace import expected_steps
 from spenser_gee.training.source import Source
 from spenser_gee.training.train import Budget, TrainingRecord, train
 
@@ -68,8 +69,9 @@ def evaluate(
     source = task.evo_train
     network = build_network(plan, source.time_steps, derive_seed(seed, "weights"))
     network.to(source.device)
+    steps = expected_steps(network, spec, source, budget, derive_seed(seed, "pace"))
     start = evolve_start(
-        network, plan, source, inner, budget.steps, derive_seed(seed, "start"), parent, deadline=deadline
+        network, plan, source, inner, steps, derive_seed(seed, "start"), parent, deadline=deadline
     )
     # After the inner search, which draws masks of its own.
     network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))
@@ -81,7 +83,7 @@ def evaluate(
         source.stimulus(spec, derive_seed(seed, "training"), augment=True),
         budget,
         deadline=deadline,
-        check_alive_after=None if budget.steps is None else int(budget.steps * CHECK_ALIVE_AT),
+        check_alive_after=int(steps * CHECK_ALIVE_AT),
         on_step=on_step,
     )
     cost = {

@@ -1,0 +1,164 @@
+"""CMA-ES over starts: it minimises, is reproducible, and leaves numpy's global generator alone."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from spenser_gee.initialisation.cma_search import (
+    BETA_UNIT,
+    FULL_UP_TO,
+    Centre,
+    CMAResult,
+    CMASettings,
+    _make_strategy,
+    search_starts,
+)
+from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy
+from spenser_gee.initialisation.start import GeneStart
+
+CENTRE = Centre(0.5, 1.0, np.zeros((3, 3)), unit=0.2)
+TARGET = np.array([[0.4, 0, 0], [0, -0.3, 0], [0.1, 0, 0]])
+
+
+def distance(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
+    return [
+        Terms(float(((s.G - TARGET) ** 2).sum()) + math.log(s.beta1 / 0.8) ** 2, 0.0, spatial_entropy(s.G))
+        for s in starts
+    ]
+
+
+def search(generations: int = 60, seed: int = 1, terms: str = "L") -> CMAResult:
+    return search_starts(CENTRE, distance, CMASettings(generations, 8, terms), seed)
+
+
+def test_it_minimises() -> None:
+    found = search()
+    assert found.best is not None
+    assert found.best_terms is not None
+    assert found.best_terms.loss < 0.05 * found.history[0]["loss_mean"]
+    assert found.best.beta1 == pytest.approx(0.8, rel=0.2)
+    assert found.evaluations == 480
+    assert len(found.history) == 60
+
+
+def test_reproducible_from_the_seed() -> None:
+    first, second, other = search(5), search(5), search(5, seed=2)
+    assert first.best is not None
+    assert second.best is not None
+    assert other.best is not None
+    np.testing.assert_array_equal(first.best.G, second.best.G)
+    assert first.history == second.history
+    assert (first.best.beta1, first.best.seed) == (second.best.beta1, second.best.seed)
+    assert not np.array_equal(first.best.G, other.best.G)
+
+
+def test_numpys_global_generator_plays_no_part() -> None:
+    np.random.seed(7)  # noqa: NPY002 (the global generator is what is tested)
+    before = np.random.get_state()  # noqa: NPY002
+    first = search(4)
+    after = np.random.get_state()  # noqa: NPY002
+    assert before[0] == after[0]
+    np.testing.assert_array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
+    np.random.seed(8)  # noqa: NPY002
+    assert search(4).history == first.history
+
+
+def test_covariance_by_dimension() -> None:
+    settings = CMASettings(1, 4)
+    assert not settings.separable(FULL_UP_TO)
+    assert settings.separable(FULL_UP_TO + 1)
+    assert CMASettings(1, 4, covariance="separable").separable(2)
+    assert not CMASettings(1, 4, covariance="full").separable(10**4)
+
+
+@pytest.mark.parametrize(("g", "separable"), [(3, False), (12, True)])
+def test_pycma_learns_what_the_settings_say(g: int, separable: bool) -> None:
+    centre = Centre(1.0, 2.0, np.zeros((g, g)), 0.1)
+    strategy = _make_strategy(centre, CMASettings(3, 6), seed=0)
+    for _ in range(3):
+        points = strategy.ask()
+        strategy.tell(points, [float((np.asarray(p) ** 2).sum()) for p in points])
+    covariance = np.asarray(strategy.sm.covariance_matrix)
+    assert (covariance.ndim == 1 or np.allclose(covariance, np.diag(np.diag(covariance)))) == separable
+
+
+def test_points_are_starts_in_units() -> None:
+    x = np.arange(11) / 10
+    start = CENTRE.decode(x, 42)
+    assert start.beta1 == pytest.approx(0.5)
+    assert start.beta2 == pytest.approx(math.exp(BETA_UNIT * 0.1))
+    np.testing.assert_allclose(start.G, 0.2 * x[2:].reshape(3, 3))
+    assert start.seed == 42
+    inherited = Centre(0.5, 1.0, TARGET, 0.2, 0.3)
+    np.testing.assert_array_equal(inherited.decode(np.zeros(11), 0).G, TARGET)
+    wild = CENTRE.decode(np.full(11, 1e9), 0)
+    assert math.isfinite(wild.beta1)
+    assert wild.beta1 > 0
+
+
+def test_first_samples_are_draws_of_the_plain_start() -> None:
+    drawn: list[GeneStart] = []
+
+    def keep(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
+        drawn.extend(starts)
+        return distance(starts, generation)
+
+    search_starts(CENTRE, keep, CMASettings(1, 300), seed=0)
+    values = np.array([s.G for s in drawn])
+    assert abs(values.mean()) < 0.02
+    assert values.std() == pytest.approx(0.2, rel=0.1)
+    assert np.std([math.log(s.beta1) for s in drawn]) == pytest.approx(BETA_UNIT, rel=0.2)
+
+
+def test_every_start_has_a_seed_of_its_own() -> None:
+    seeds: list[int] = []
+
+    def keep(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
+        seeds.extend(s.seed for s in starts)
+        return distance(starts, generation)
+
+    search_starts(CENTRE, keep, CMASettings(3, 5), seed=0)
+    assert len(set(seeds)) == 15
+
+
+def test_dead_starts_are_never_the_best() -> None:
+    numbers = itertools.count()
+
+    def half_dead(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
+        return [DEAD if next(numbers) % 2 else t for t in distance(starts, generation)]
+
+    found = search_starts(CENTRE, half_dead, CMASettings(3, 6), seed=0)
+    assert found.best_terms is not None
+    assert not found.best_terms.dead
+    assert [row["dead"] for row in found.history] == [3.0, 3.0, 3.0]
+
+
+def test_all_dead() -> None:
+    found = search_starts(CENTRE, lambda starts, t: [DEAD] * len(starts), CMASettings(2, 4), seed=0)
+    assert found.best is None
+    assert [row["dead"] for row in found.history] == [4.0, 4.0]
+    assert all("loss" not in row for row in found.history)
+
+
+def test_a_last_generation_of_the_dead_keeps_the_best_before() -> None:
+    def dying(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
+        return distance(starts, generation) if generation < 2 else [DEAD] * len(starts)
+
+    two, three = (search_starts(CENTRE, dying, CMASettings(n, 6), seed=0) for n in (2, 3))
+    assert two.best is not None
+    assert three.best is not None
+    np.testing.assert_array_equal(two.best.G, three.best.G)
+
+
+def test_history_holds_raw_terms() -> None:
+    row = search(1).history[0]
+    assert row["generation"] == 0.0
+    assert row["loss_best"] <= row["loss"] <= row["loss_mean"] + 1e-9
+    assert row["r2"] <= row["r2_best"] <= 1.0
+    assert row["beta1"] > 0
