@@ -108,7 +108,7 @@ class Initialisation(Section):
     lambda2: Annotated[Real, Field(le=0.0)] = -0.7  # fading of r2
     covariance: Literal["auto", "full", "separable"] = "auto"
     guard_batches: NotNegative = 2  # fresh batches on which the winner has to beat the plain start; 0 = off
-    inherit: Literal["none", "distribution", "trained", "weights"] = "trained"
+    inherit: Literal["none", "distribution", "trained", "weights"] = "weights"
 
 
 class Training(Section):

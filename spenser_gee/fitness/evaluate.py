@@ -107,7 +107,8 @@ def evaluate(
     )
     cost["measuring_seconds"] = time.monotonic() - measured
     details["firing_rates"] = list(result.firing_rates)
-    return Evaluated(_complete(result, plan, cost, details), network, start)
+    evaluation = _measured(result, plan, cost, details)
+    return Evaluated(evaluation, network if evaluation.status == "complete" else None, start)
 
 
 def _incomplete(record: TrainingRecord, cost: dict[str, float], details: dict[str, object]) -> Evaluation:
@@ -118,7 +119,7 @@ def _incomplete(record: TrainingRecord, cost: dict[str, float], details: dict[st
     return Evaluation("failed", cost=cost, reason=record.reason, details=details)
 
 
-def _complete(
+def _measured(
     result: Measurement, plan: Plan, cost: dict[str, float], details: dict[str, object]
 ) -> Evaluation:
     if not math.isfinite(result.loss):

@@ -57,7 +57,7 @@ class InnerSettings:
     lambda2: float = -0.7
     covariance: str = "auto"
     guard_batches: int = 2
-    inherit: Inherit = "trained"
+    inherit: Inherit = "weights"
 
 
 @dataclass(frozen=True, eq=False)

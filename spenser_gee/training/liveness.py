@@ -10,6 +10,8 @@ from spenser_gee.network.build import Output, SpikingNetwork
 # A layer that fires at more than this share of all neuron-steps carries next to no information.
 SATURATED = 0.999
 
+NOT_FINITE = "the output membrane is not finite"
+
 
 @torch.no_grad()
 def probe(network: SpikingNetwork, signal: Tensor) -> Output:
@@ -31,7 +33,7 @@ def dead_reason(output: Output) -> str | None:
     assert output.rates is not None
     spread = output.membrane - output.membrane[:, :1]
     if not bool(torch.isfinite(spread).all()):
-        return "the output membrane is not finite"
+        return NOT_FINITE
     if bool((spread != 0).any()):
         return None
     rates = output.rates.spikes.tolist()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.spec import NetworkSpec
-from spenser_gee.training.liveness import dead_reason, probe
+from spenser_gee.training.liveness import NOT_FINITE, dead_reason, probe
 from spenser_gee.training.losses import loss_value, needs_membrane
 from spenser_gee.training.optimisers import make_optimiser, rate_factor
 
@@ -90,7 +90,9 @@ def train(
         images, labels = next(batches)
         signal = stimulus(images)
         if step == check_alive_after and (reason := dead_reason(probe(network, signal))):
-            return record("dead", reason)
+            if broken := _not_finite(0.0, parameters):
+                return record("not_finite", f"{broken} at step {step}")
+            return record("not_finite" if reason == NOT_FINITE else "dead", reason)
         _set_rate(optimiser, spec.optimiser.lr * rate_factor(spec.schedule, progress))
         loss = loss_value(spec.loss, network(signal, membrane=membrane), labels)
         optimiser.zero_grad(set_to_none=True)

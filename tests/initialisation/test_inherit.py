@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_networks import HEAD, gene_spec, gene_unit, network_of, plan_of
+from tiny_networks import gene_spec, gene_unit, network_of, plan_of
 
-from spenser_gee.initialisation.inherit import inherited_genes, matched_encodings
+from spenser_gee.initialisation.inherit import inherited_genes, inherited_weights, matched_encodings
 from spenser_gee.phenotype.plan import EncodingKey, Plan
 from spenser_gee.phenotype.spec import LIF, Conv, Layer, MaxPool, Skip
 
@@ -20,12 +20,6 @@ def plan(*units: tuple[Layer, ...], genes: int = 4) -> Plan:
 def channels(matches: dict[EncodingKey, EncodingKey]) -> set[tuple[int, int]]:
     """(the child's channels, the parent's channels) of matched 3 x 3 encodings."""
     return {(a.channels, b.channels) for a, b in matches.items()}
-
-
-def populations(plan: Plan) -> list[int]:
-    """Positions of the 3 x 3 encodings' populations among the convolutions."""
-    convs = [i for i, p in enumerate(plan.layers) if isinstance(p.layer, Conv)]
-    return [convs.index(key.population) for key in plan.encodings]
 
 
 def test_an_equal_plan_has_all() -> None:
@@ -97,9 +91,38 @@ def test_inherited_tensors_are_the_parents_by_the_childs_names() -> None:
         assert tensor.shape == names[name].shape
         source = next(n for n, t in parent.state_dict().items() if t is tensor or torch.equal(t, tensor))
         assert source != name  # shifted by the inserted unit
-    assert set(child.inherit_genes(tensors)) == set(tensors)
+    assert set(child.inherit(tensors)) == set(tensors)
     for name, tensor in tensors.items():
         assert torch.equal(names[name].detach(), tensor)
+
+
+def test_inherited_weights_are_those_of_kept_layers() -> None:
+    parent, child = network_of(gene_spec(A, B, C)), network_of(gene_spec(A, D, B, C), seed=1)
+    for network, value in ((parent, 0.25), (child, 0.5)):  # buffers and biases are equal at birth
+        with torch.no_grad():
+            for tensor in (*network.parameters(), *network.buffers()):
+                tensor.add_(value)
+    before = {name: tensor.clone() for name, tensor in child.state_dict().items()}
+    offered = inherited_weights(parent.plan, parent.state_dict(), child.plan)
+    taken = set(child.inherit(offered))
+    after = child.state_dict()
+    # Units of three layers: A is in the same place, D (3 to 5) is new, B, C and the head are three later.
+    for name, tensor in parent.state_dict().items():
+        if name.startswith("layers."):
+            _, number, rest = name.split(".", 2)
+            index = int(number) + (3 if int(number) >= 3 else 0)
+            assert torch.equal(after[f"layers.{index}.{rest}"], tensor), name
+            assert f"layers.{index}.{rest}" in taken
+    for name in set(before) - taken:
+        assert torch.equal(after[name], before[name])
+        assert name.startswith(("genes.", "layers.3.", "layers.4.", "layers.5."))
+
+
+def test_weights_of_another_shape_stay() -> None:
+    parent, child = network_of(gene_spec(A, B)), network_of(gene_spec(gene_unit(5, kernel=2), B), seed=1)
+    before = child.layers[0].weight.clone()
+    child.inherit(inherited_weights(parent.plan, parent.state_dict(), child.plan))
+    assert torch.equal(child.layers[0].weight, before)
 
 
 def test_another_number_of_genes_inherits_nothing() -> None:
@@ -112,4 +135,3 @@ def test_a_plan_without_gene_coded_layers() -> None:
     assert direct.encodings == ()
     assert matched_encodings(direct, plan(A, B)) == {}
     assert matched_encodings(plan(A, B), direct) == {}
-    assert len(HEAD) == 2

@@ -60,11 +60,11 @@ S = math.sqrt(1.5)
 @pytest.mark.parametrize("generation", [0, 1, 4])
 def test_combination_by_hand(generation: int) -> None:
     fade = math.exp(-0.7 * generation)
-    np.testing.assert_allclose(combine(TERMS, "L", generation, -0.7, -0.7), [-S, 0, S])
+    np.testing.assert_allclose(combine(TERMS, "L", generation, -0.7, -0.7), [-S, 0, S], atol=1e-12)
     expected = [-S + fade * S, -fade * S, S]
-    np.testing.assert_allclose(combine(TERMS, "L+r1", generation, -0.7, 0.0), expected)
-    np.testing.assert_allclose(combine(TERMS, "L+r1+r2", generation, -0.7, 0.0), expected)
-    np.testing.assert_allclose(combine(TERMS, "L+r2", generation, 0.0, 0.0), [-S, 0, S])
+    np.testing.assert_allclose(combine(TERMS, "L+r1", generation, -0.7, 0.0), expected, atol=1e-12)
+    np.testing.assert_allclose(combine(TERMS, "L+r1+r2", generation, -0.7, 0.0), expected, atol=1e-12)
+    np.testing.assert_allclose(combine(TERMS, "L+r2", generation, 0.0, 0.0), [-S, 0, S], atol=1e-12)
 
 
 def test_r2_is_subtracted_and_fades_by_its_own_lambda() -> None:
@@ -72,7 +72,7 @@ def test_r2_is_subtracted_and_fades_by_its_own_lambda() -> None:
     for generation in (0, 3):
         fade = math.exp(-0.5 * generation)
         np.testing.assert_allclose(combine(terms, "L+r1+r2", generation, 0.0, -0.5), [fade, -fade])
-        np.testing.assert_allclose(combine(terms, "L+r1", generation, 0.0, -0.5), [0, 0])
+        np.testing.assert_allclose(combine(terms, "L+r1", generation, 0.0, -0.5), [0, 0], atol=1e-12)
 
 
 def test_the_dead_are_worst() -> None:

@@ -16,6 +16,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import cma  # noqa: F401  (this and the next ones are imported by a run when it needs them)
+import sklearn.datasets  # noqa: F401
+import torch._dynamo  # noqa: F401
+
 import spenser_gee.cli.runs
 import spenser_gee.fitness.worker
 import spenser_gee.run_folder as run_folder
