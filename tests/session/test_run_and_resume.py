@@ -58,7 +58,8 @@ def test_a_run_writes_what_it_promises(finished: Path) -> None:
     assert kept == [f"candidate-{best[0]:06d}-{best[1]:05d}.safetensors"]
     saved, final = load_network(finished / "best.safetensors"), load_network(finished / "final.safetensors")
     assert saved.sentence == final.sentence == summary["best"]["sentence"]
-    assert weights(finished / "best.safetensors") != weights(finished / "final.safetensors")
+    before, after = weights(finished / "best.safetensors"), weights(finished / "final.safetensors")
+    assert any(not before[key].equal(after[key]) for key in before)
 
 
 def test_random_search_runs(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ FIRST = (
 
 def test_a_hand_written_first_parent(tmp_path: Path) -> None:
     start = tmp_path / "first.net"
-    start.write_text(f"// by hand\n{FIRST}\n")
+    start.write_text(f"# by hand\n{FIRST}\n")
     run = tiny_run(tmp_path, "run", f"search.start={start}")
     first, *others = contents(run)["candidates"]
     assert (first["origin"], first["parents"]) == (["start"], [])
@@ -184,7 +185,7 @@ def test_a_hand_written_first_parent(tmp_path: Path) -> None:
     assert [row["parents"] for row in others[:2]] == [[0], [0]]
     # The run goes on without the user's file: it has a copy.
     start.unlink()
-    assert (run / "start.net").read_text() == f"// by hand\n{FIRST}\n"
+    assert (run / "start.net").read_text() == f"# by hand\n{FIRST}\n"
     assert len(resume_run(run, {"search.generations": "+1"})["history"]) == 3
 
 
@@ -241,7 +242,7 @@ def test_a_crash_a_hang_and_an_exception_cost_one_candidate_each(
     monkeypatch.setattr(
         session_run, "open_executor", lambda start, workers, *rest: executor(start, workers, *rest)
     )
-    run = tiny_run(tmp_path, "run", "search.workers=2", "search.timeout=20", "search.offspring=4")
+    run = tiny_run(tmp_path, "run", "search.workers=2", "search.timeout=12", "search.offspring=4")
     rows = {row["candidate_id"]: row for row in contents(run)["evaluations"] if row["generation"] == 0}
     assert [rows[number]["status"] for number in range(4)] == ["complete", "failed", "timed_out", "failed"]
     assert "SIGKILL" in rows[1]["reason"]
