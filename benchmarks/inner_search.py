@@ -70,7 +70,9 @@ LONGER = "variance-preserving, the search's compute spent on training"
 DENSE = "dense twin (ordinary weights)"
 
 
-def network_spec(channels: list[tuple[int, int]], norm: bool, weights: str = "gene", beta: float = 0.9) -> NetworkSpec:
+def network_spec(
+    channels: list[tuple[int, int]], norm: bool, weights: str = "gene", beta: float = 0.9
+) -> NetworkSpec:
     """Units of conv - [batch norm] - LIF with (filters, stride), global pooling, classifier."""
     neuron = LIF(beta=beta)
     units: list[tuple[Layer, ...]] = []
@@ -79,7 +81,12 @@ def network_spec(channels: list[tuple[int, int]], norm: bool, weights: str = "ge
         units.append((conv, BatchNorm(), neuron) if norm else (conv, neuron))
     units.append((GlobalPool(), FullyConnected(CLASSES), neuron))
     return NetworkSpec(
-        tuple(units), Genes(16), Input("direct"), loss=CEMembrane(), optimiser=Adam(lr=0.01), schedule=CosineRate()
+        tuple(units),
+        Genes(16),
+        Input("direct"),
+        loss=CEMembrane(),
+        optimiser=Adam(lr=0.01),
+        schedule=CosineRate(),
     )
 
 
@@ -121,14 +128,21 @@ def run_arm(arm: str, spec: NetworkSpec, task: Task, seed: int, search_cost: flo
     network = newborn(spec, task, seed)
     steps, cost = STEPS, 0.0
     if arm in ARMS:
-        record = evolve_start(network, network.plan, task.evo_train, ARMS[arm], STEPS, derive_seed(seed, "start"))
+        record = evolve_start(
+            network, network.plan, task.evo_train, ARMS[arm], STEPS, derive_seed(seed, "start")
+        )
         cost = record.cost
     elif arm == DRAWS:
         best_of_draws(network, task, derive_seed(seed, "start"))
         cost = search_cost
     elif arm == LONGER:
         evolve_start(
-            network, network.plan, task.evo_train, replace(SEARCH, terms="off"), STEPS, derive_seed(seed, "start")
+            network,
+            network.plan,
+            task.evo_train,
+            replace(SEARCH, terms="off"),
+            STEPS,
+            derive_seed(seed, "start"),
         )
         steps += round(search_cost)
     return {"search_cost": cost, "steps": steps, **train_and_measure(network, spec, task, steps, seed)}
@@ -158,7 +172,13 @@ def run_lineage(mode: str, terms: str, norm: bool, task: Task, seed: int) -> lis
         network = newborn(spec, task, derive_seed(seed, "lineage", generation))
         settings = InnerSettings(terms=terms, inherit=mode)  # type: ignore[arg-type]
         record: InnerRecord = evolve_start(
-            network, network.plan, task.evo_train, settings, STEPS, derive_seed(seed, "start", generation), parent
+            network,
+            network.plan,
+            task.evo_train,
+            settings,
+            STEPS,
+            derive_seed(seed, "start", generation),
+            parent,
         )
         draw = derive_seed(seed, "lineage", generation)
         accuracies.append(train_and_measure(network, spec, task, STEPS, draw)["accuracy"])
@@ -169,7 +189,9 @@ def run_lineage(mode: str, terms: str, norm: bool, task: Task, seed: int) -> lis
 
 def main() -> None:
     """Runs everything that the output file does not have yet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/results/inner_search.json"))
     parser.add_argument("--seeds", type=int, default=5)
@@ -179,9 +201,16 @@ def main() -> None:
     data = load_dataset("fashion-mnist", options.data_root)
     settings = DataSettings("fashion-mnist", None, False, None, None, 4, 64, 15_000, 0.2)
     results = json.loads(options.out.read_text()) if options.out.exists() else {"arms": [], "lineage": []}
-    results["settings"] = {"steps": STEPS, "batch_size": 64, "time_steps": 4, "search": asdict(SEARCH),
-                           "held_out_images": 3000, "torch": torch.__version__, "machine": platform.machine(),
-                           "threads": 1}
+    results["settings"] = {
+        "steps": STEPS,
+        "batch_size": 64,
+        "time_steps": 4,
+        "search": asdict(SEARCH),
+        "held_out_images": 3000,
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "threads": 1,
+    }
     done = {(r["net"], r["arm"], r["seed"]) for r in results["arms"]}
     lines = {(r["net"], r["mode"], r["terms"], r["seed"]) for r in results["lineage"]}
     cost = SEARCH.generations * SEARCH.population * (SEARCH.steps + FORWARD_COST)
@@ -196,11 +225,19 @@ def main() -> None:
                 spec = network_spec(S if net[0] == "S" else D, norm, weights)
                 begun = time.monotonic()
                 row = run_arm(arm, spec, task, derive_seed(seed, "inner search benchmark"), cost)
-                results["arms"].append({"net": net, "arm": arm, "seed": seed, **row, "seconds": time.monotonic() - begun})
+                results["arms"].append(
+                    {"net": net, "arm": arm, "seed": seed, **row, "seconds": time.monotonic() - begun}
+                )
                 write_json(options.out, results)
-            for mode, terms in (("none", "off"), ("none", "L+r1+r2"), ("distribution", "L+r1+r2"),
-                                ("trained", "off"), ("trained", "L+r1+r2"),
-                                ("weights", "off"), ("weights", "L+r1+r2")):
+            for mode, terms in (
+                ("none", "off"),
+                ("none", "L+r1+r2"),
+                ("distribution", "L+r1+r2"),
+                ("trained", "off"),
+                ("trained", "L+r1+r2"),
+                ("weights", "off"),
+                ("weights", "L+r1+r2"),
+            ):
                 if net != "S1" or (net, mode, terms, seed) in lines:
                     continue
                 accuracies = run_lineage(mode, terms, norm, task, derive_seed(seed, "lineage benchmark"))
@@ -216,10 +253,16 @@ def tables(results: dict[str, Any]) -> str:
     nets = list(dict.fromkeys(r["net"] for r in results["arms"]))
     text = ["| start | " + " | ".join(nets) + " |", "|---|" + "---|" * len(nets)]
     for arm in [*ARMS, DRAWS, LONGER, DENSE]:
-        cells = [_cell([r["accuracy"] for r in results["arms"] if (r["net"], r["arm"]) == (net, arm)]) for net in nets]
+        cells = [
+            _cell([r["accuracy"] for r in results["arms"] if (r["net"], r["arm"]) == (net, arm)])
+            for net in nets
+        ]
         text.append(f"| {arm} | " + " | ".join(cells) + " |")
-    text += ["", "| inherit | search | net | " + " | ".join(f"generation {i}" for i in range(len(LINEAGE))) + " |",
-             "|---|---|---|" + "---|" * len(LINEAGE)]
+    text += [
+        "",
+        "| inherit | search | net | " + " | ".join(f"generation {i}" for i in range(len(LINEAGE))) + " |",
+        "|---|---|---|" + "---|" * len(LINEAGE),
+    ]
     for key in dict.fromkeys((r["net"], r["mode"], r["terms"]) for r in results["lineage"]):
         rows = [r["accuracies"] for r in results["lineage"] if (r["net"], r["mode"], r["terms"]) == key]
         cells = [_cell([row[i] for row in rows]) for i in range(len(LINEAGE))]

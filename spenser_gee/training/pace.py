@@ -13,7 +13,9 @@ from spenser_gee.training.source import Source
 from spenser_gee.training.train import Budget, train
 
 
-def expected_steps(network: SpikingNetwork, spec: NetworkSpec, source: Source, budget: Budget, seed: int) -> int:
+def expected_steps(
+    network: SpikingNetwork, spec: NetworkSpec, source: Source, budget: Budget, seed: int
+) -> int:
     """The steps of a budget: its own, or about as many as its seconds allow at the pace of a copy's steps."""
     if budget.steps is not None:
         return budget.steps

@@ -24,7 +24,6 @@ from spenser_gee.fitness.task import make_task
 from spenser_gee.initialisation.evolve import InnerSettings
 from spenser_gee.phenotype.spec import (
     LIF,
-    SGD,
     Adam,
     CEMembrane,
     Conv,
@@ -161,24 +160,27 @@ def test_a_budget_in_seconds() -> None:
 RICH = gene_spec(*dropout_spec().units[:-1], augmentation=(Shift(1), Flip(0.5)))
 
 
+@pytest.mark.parametrize("inner", [INNER, OFF])
 @pytest.mark.parametrize("spec", [gene_spec(), RICH])
-def test_equal_arguments_give_equal_results(spec: NetworkSpec) -> None:
+def test_equal_arguments_give_equal_results(spec: NetworkSpec, inner: InnerSettings) -> None:
     torch.manual_seed(1)
-    first = run(spec)
+    first = run(spec, inner=inner)
     torch.manual_seed(2)
     run(gene_spec(gene_unit(3)))  # what was evaluated before plays no part
-    second = run(spec)
+    second = run(spec, inner=inner)
     assert first.evaluation.status == "complete"
     assert timeless(first.evaluation) == timeless(second.evaluation)
     assert first.network is not None
     assert second.network is not None
     assert equal_states(first.network, second.network)
-    other = run(spec, seed=2)
+    other = run(spec, inner=inner, seed=2)
     assert other.network is not None
     assert not equal_states(first.network, other.network)
 
 
-def seen_in_training(monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, inner: InnerSettings) -> list[Tensor]:
+def seen_in_training(
+    monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, inner: InnerSettings
+) -> list[Tensor]:
     """The labels and the signals of the training's first batches, and of the measuring."""
     seen: list[Tensor] = []
     real_train, real_measure = module.train, module.measure

@@ -15,11 +15,18 @@ from tiny_networks import SETTINGS, gene_spec, gene_unit
 from spenser_gee.errors import InputError
 from spenser_gee.fitness.task import choose_device
 from spenser_gee.fitness.worker import make_evaluate, resolve_budget
-from spenser_gee.phenotype.spec import Conv, LIF, MaxPool, NetworkSpec
+from spenser_gee.phenotype.spec import LIF, Conv, MaxPool, NetworkSpec
 from spenser_gee.training.saved import load_network
 from spenser_gee.training.train import Budget
 
-INNER = {"terms": "L", "generations": 1, "population": 4, "steps": 1, "budget_share": None, "guard_batches": 0}
+INNER = {
+    "terms": "L",
+    "generations": 1,
+    "population": 4,
+    "steps": 1,
+    "budget_share": None,
+    "guard_batches": 0,
+}
 
 
 def worker(inherit: str = "trained", training: dict[str, Any] | None = None) -> Any:

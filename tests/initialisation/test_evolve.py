@@ -35,9 +35,7 @@ def evolved(
     **options: float,
 ) -> tuple[SpikingNetwork, InnerRecord]:
     network = network_of(spec)
-    record = evolve_start(
-        network, network.plan, task().evo_train, settings, steps, seed, parent, **options
-    )
+    record = evolve_start(network, network.plan, task().evo_train, settings, steps, seed, parent, **options)
     return network, record
 
 
@@ -117,9 +115,7 @@ def test_without_gene_coded_layers_nothing_happens() -> None:
 @pytest.mark.parametrize("steps", [20, 60, 100, 200, 400, 1000])
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.3])
 @pytest.mark.parametrize("guard", [0, 2])
-def test_the_share_is_kept(
-    monkeypatch: pytest.MonkeyPatch, steps: int, share: float, guard: int
-) -> None:
+def test_the_share_is_kept(monkeypatch: pytest.MonkeyPatch, steps: int, share: float, guard: int) -> None:
     passes = {"train": 0, "forward": 0}
     real = evolve.train
 
@@ -304,7 +300,9 @@ def test_another_number_of_genes_inherits_nothing() -> None:
 
 def test_the_search_goes_on_from_inherited_genes() -> None:
     parent = parent_of(PARENT)
-    network, record = evolved(CHILD, dataclasses.replace(with_inherit("trained", "L"), guard_batches=0), parent=parent)
+    network, record = evolved(
+        CHILD, dataclasses.replace(with_inherit("trained", "L"), guard_batches=0), parent=parent
+    )
     assert record.chosen == "evolved"
     inherited = inherited_genes(parent.plan, parent.tensors, network.plan)
     for name, tensor in inherited.items():

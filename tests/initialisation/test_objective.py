@@ -41,14 +41,19 @@ def test_r2_of_a_gaussian() -> None:
 
 @settings(deadline=None)
 @given(
-    st.integers(2, 8), st.integers(0, 10**6), st.floats(1e-3, 1e3), st.sampled_from(["signs", "scale", "order"])
+    st.integers(2, 8),
+    st.integers(0, 10**6),
+    st.floats(1e-3, 1e3),
+    st.sampled_from(["signs", "scale", "order"]),
 )
 def test_r2_is_a_share_whatever_signs_scale_and_order(g: int, seed: int, scale: float, change: str) -> None:
     rng = np.random.default_rng(seed)
     G = rng.normal(size=(g, g))
     found = spatial_entropy(G)
     assert 0.0 <= found <= 1.0 + 1e-12
-    other = {"signs": np.abs(G), "scale": scale * G, "order": rng.permutation(G.ravel()).reshape(g, g)}[change]
+    other = {"signs": np.abs(G), "scale": scale * G, "order": rng.permutation(G.ravel()).reshape(g, g)}[
+        change
+    ]
     assert spatial_entropy(other) == pytest.approx(found)
 
 

@@ -12,7 +12,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "grammar.md"
 
 def test_the_page_ends_with_the_list() -> None:
     text = PAGE.read_text()
-    assert text.endswith(reference()), "run: python -m spenser_gee grammar words, and put it at the end of the page"
+    assert text.endswith(reference()), (
+        "run: python -m spenser_gee grammar words, and put it at the end of the page"
+    )
 
 
 def test_every_keyword_and_key_is_listed() -> None:

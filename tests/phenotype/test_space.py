@@ -56,9 +56,7 @@ def test_shares() -> None:
     assert share == pytest.approx(0.5, abs=0.08)
     assert reasons == {"pool-max": round(400 * share)}
     assert infeasible_share(grammar, (1, 16, 16), 10, samples=50) == (0.0, {})
-    limited, reasons = infeasible_share(
-        grammar, (1, 16, 16), 10, samples=50, limits=SizeLimits(parameters=1)
-    )
+    limited, reasons = infeasible_share(grammar, (1, 16, 16), 10, samples=50, limits=SizeLimits(parameters=1))
     assert (limited, reasons) == (1.0, {"too": 50})
 
 

@@ -41,9 +41,7 @@ def test_the_first_silent_layer_is_named(position: int) -> None:
 
 
 def test_a_saturated_layer_is_named() -> None:
-    network = network_of(
-        NetworkSpec(((Conv(filters=5), LIF()), (Conv(filters=5), LIF(reset="none")), HEAD))
-    )
+    network = network_of(NetworkSpec(((Conv(filters=5), LIF()), (Conv(filters=5), LIF(reset="none")), HEAD)))
     saturated(network, 2)
     assert dead_reason(probe(network, signal())) == "saturated: lif layer 2 of 3 always fires"
 
@@ -52,7 +50,9 @@ def test_a_silent_layer_with_a_way_around_is_not_dead() -> None:
     first = (Conv(filters=5), BatchNorm(), LIF(threshold=0.3))
     silent = (Conv(filters=5), SILENT)
     assert reason(first, silent, HEAD) is not None
-    assert reason(first, silent, (Skip(back=2), Conv(filters=5), BatchNorm(), LIF(threshold=0.3)), HEAD) is None
+    assert (
+        reason(first, silent, (Skip(back=2), Conv(filters=5), BatchNorm(), LIF(threshold=0.3)), HEAD) is None
+    )
     assert reason(first, silent, (Skip(back=2, mode="concat"), *HEAD)) is None
 
 

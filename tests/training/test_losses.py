@@ -48,9 +48,7 @@ def test_cross_entropies_are_snntorchs(steps: int, seed: int) -> None:
 @pytest.mark.parametrize(
     ("steps", "correct", "incorrect"), [(10, 1.0, 0.0), (10, 0.8, 0.2), (4, 0.75, 0.25), (5, 0.6, 0.0)]
 )
-def test_mse_count_is_snntorchs_where_targets_are_whole(
-    steps: int, correct: float, incorrect: float
-) -> None:
+def test_mse_count_is_snntorchs_where_targets_are_whole(steps: int, correct: float, incorrect: float) -> None:
     output, targets = batch(steps, 3)
     expected = reference.mse_count_loss(correct_rate=correct, incorrect_rate=incorrect)(
         output.spikes, targets
@@ -72,9 +70,7 @@ def test_mse_count_tells_targets_apart_that_are_not_whole() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    steps=st.integers(1, 8), seed=st.integers(0, 10**6), weight=st.floats(0, 1), target=st.floats(0, 5)
-)
+@given(steps=st.integers(1, 8), seed=st.integers(0, 10**6), weight=st.floats(0, 1), target=st.floats(0, 5))
 def test_tet_is_its_formula(steps: int, seed: int, weight: float, target: float) -> None:
     output, targets = batch(steps, seed)
     assert output.membrane is not None

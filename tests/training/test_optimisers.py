@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from spenser_gee.phenotype.spec import (SGD, Adam, AdamW, ConstantRate, CosineRate, Optimiser, RMSProp, StepRate, keys_of)
+from spenser_gee.phenotype.spec import (
+    SGD,
+    Adam,
+    AdamW,
+    ConstantRate,
+    CosineRate,
+    Optimiser,
+    RMSProp,
+    StepRate,
+    keys_of,
+)
 from spenser_gee.training.optimisers import make_optimiser, rate_factor
 
 

@@ -153,7 +153,9 @@ def test_foreign_files(tmp_path: Path) -> None:
 
 def test_another_builder(tmp_path: Path) -> None:
     refused(
-        tmp_path / "n", save(tensors(), metadata=description(builder=0)), "need version 0 of the network builder"
+        tmp_path / "n",
+        save(tensors(), metadata=description(builder=0)),
+        "need version 0 of the network builder",
     )
 
 
@@ -178,7 +180,9 @@ def test_another_builder(tmp_path: Path) -> None:
 )
 def test_descriptions_that_do_not_fit(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = tmp_path / "n.safetensors"
-    refused(path, save(tensors(), metadata=description(**changes)), "the weights do not fit their description")
+    refused(
+        path, save(tensors(), metadata=description(**changes)), "the weights do not fit their description"
+    )
 
 
 def test_tensors_that_do_not_fit(tmp_path: Path) -> None:
@@ -187,4 +191,6 @@ def test_tensors_that_do_not_fit(tmp_path: Path) -> None:
     fewer.popitem()
     refused(path, save(fewer, metadata=description()), "do not fit")
     refused(path, save({**tensors(), "network.more": torch.ones(1)}, metadata=description()), "do not fit")
-    refused(path, save({**tensors(), "network.genes.G": torch.ones(2, 2)}, metadata=description()), "do not fit")
+    refused(
+        path, save({**tensors(), "network.genes.G": torch.ones(2, 2)}, metadata=description()), "do not fit"
+    )
