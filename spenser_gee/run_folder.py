@@ -416,7 +416,8 @@ class RunFolder:
             raise input_error(str(self.path / name), f"cannot be read: {error}") from error
 
     def _meta(self, key: str) -> str:
-        return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0]["value"])
+        with self.trusting():
+            return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0]["value"])
 
     @contextlib.contextmanager
     def trusting(self) -> Iterator[None]:

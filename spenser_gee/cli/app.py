@@ -58,6 +58,9 @@ def main() -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0
+    except OSError as error:  # a full disk, a folder without permission
+        _complain(str(error))
+        code = 1
     except Exception as error:
         # Usage errors of the option parser know how they want to be shown.
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 # emoji: rich would take the place in `grammar.lark:100:3` for one.
 errors = Console(stderr=True, highlight=False, emoji=False)
@@ -16,7 +17,8 @@ output = Console(highlight=False, soft_wrap=True, emoji=False)
 
 def say(text: str, style: str | None = None) -> None:
     """A line for the person, on stderr."""
-    errors.print(text, style=style, markup=False, soft_wrap=True)
+    # A styled text, not a styled print: that one would style a progress bar below it too.
+    errors.print(Text(text, style or ""), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -133,7 +133,8 @@ def _show_result(summary: dict[str, Any], folder: Path, as_json: bool) -> int:
     if as_json:
         print_json(summary)
     else:
-        print_summary(summary, folder)
+        with RunFolder.open(folder) as run, run.trusting():
+            print_summary(summary, folder)
     if summary["best"] is not None:
         return 0
     say(f"error: {folder}: no candidate was complete, so there is no network to train further")

@@ -23,7 +23,8 @@ def show_command(path: Path, as_json: bool, as_csv: bool) -> None:
         elif as_json:
             print_json(folder.summary())
         else:
-            print_summary(folder.summary(), path)
+            with folder.trusting():
+                print_summary(folder.summary(), path)
 
 
 def print_summary(summary: dict[str, Any], folder: Path) -> None:

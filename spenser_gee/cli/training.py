@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,8 +70,13 @@ def _require_writable(target: Path) -> None:
         raise input_error(
             str(target), "the file exists, and nothing is overwritten", "Choose another with --out."
         )
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise input_error(str(target), "its folder does not exist or cannot be written to", "Make it first.")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise input_error(
+            str(target), f"the weights cannot be written here: {error.strerror}", "Choose another with --out."
+        ) from None
 
 
 def _target(what: Path) -> Path:

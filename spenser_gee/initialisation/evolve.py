@@ -22,6 +22,7 @@ from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy, t
 from spenser_gee.initialisation.start import GeneStart, StartFrame, plain_start, random_start
 from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.phenotype.plan import Plan
+from spenser_gee.phenotype.spec import ConstantRate
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.liveness import dead_reason, probe
 from spenser_gee.training.losses import loss_value, needs_membrane
@@ -30,6 +31,9 @@ from spenser_gee.training.train import Budget, train
 
 # A forward pass without gradients, in units of a training step (forward, backward, optimiser).
 FORWARD_COST = 1 / 3
+# A loss at birth, or after a step or two, says next to nothing of the training to come, and rewards silence: a
+# search that can afford no more than that chose worse starts than the plain one (docs/initialisation.md).
+LEAST_STEPS = 4
 
 Inherit = Literal["none", "distribution", "trained", "weights"]
 
@@ -165,18 +169,17 @@ def _base_start(
 
 
 def _fit_to_budget(settings: InnerSettings, training_steps: int | None) -> InnerSettings | None:
-    """As many generations and then steps as the share of the training's steps pays for; None if not one."""
+    """As many steps and then generations as the share of the training's steps pays for; None if not one
+    generation of LEAST_STEPS."""
     if settings.budget_share is None or training_steps is None:
         return settings
     allowed = settings.budget_share * training_steps
-    # A loss taken at birth (0 steps) is the last resort: it says the least, and it rewards silence.
-    for least in (1, 0):
+    for steps in range(settings.steps, min(settings.steps, LEAST_STEPS) - 1, -1):
         for generations in range(settings.generations, 0, -1):
-            for steps in range(settings.steps, least - 1, -1):
-                search = generations * settings.population * trial_cost(steps, 1)
-                guard = 2 * trial_cost(steps, settings.guard_batches) if settings.guard_batches else 0.0
-                if search + guard <= allowed:
-                    return replace(settings, generations=generations, steps=steps)
+            search = generations * settings.population * trial_cost(steps, 1)
+            guard = 2 * trial_cost(steps, settings.guard_batches) if settings.guard_batches else 0.0
+            if search + guard <= allowed:
+                return replace(settings, generations=generations, steps=steps)
     return None
 
 
@@ -228,8 +231,10 @@ class Trial:
         if dead_reason(output) is not None:
             return DEAD
         if self._steps:
+            # The beginning of the training to come, not a whole schedule pressed into a few steps.
+            beginning = replace(spec, schedule=ConstantRate())
             budget = Budget(steps=self._steps)
-            record = train(network, spec, stream, stimulus, budget, deadline=self._deadline)
+            record = train(network, beginning, stream, stimulus, budget, deadline=self._deadline)
             if record.outcome != "complete":
                 return DEAD
             output = self._output(held_out)

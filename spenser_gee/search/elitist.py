@@ -7,6 +7,7 @@ order, spike noise) as its rivals, and only values of the same draw are compared
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic
@@ -129,11 +130,25 @@ class ElitistSearch(Generic[G]):
         }
 
     def state_from_json(self, values: Mapping[str, Any]) -> ElitistState[G]:
-        """See `Strategy.state_from_json`."""
-        elite = values["elite"] and Elite(
-            self._space.candidate_from_json(values["elite"]["candidate"]), tuple(values["elite"]["scores"])
-        )
-        return ElitistState(values["generation"], values["next_id"], elite, values["seen"], values["counts"])
+        """See `Strategy.state_from_json`. Raises ValueError, TypeError or LookupError for other values."""
+        elite = None
+        if values["elite"] is not None:
+            scores = tuple(float(score) for score in values["elite"]["scores"])
+            _require(bool(scores) and all(math.isfinite(score) for score in scores))
+            elite = Elite(self._space.candidate_from_json(values["elite"]["candidate"]), scores)
+        seen, counts = dict(values["seen"]), dict(values["counts"])
+        numbers = [values["generation"], values["next_id"], *seen.values(), *counts.values()]
+        if elite is not None:
+            numbers += [elite.candidate.id, *elite.candidate.parents]
+            words = [elite.candidate.sentence, elite.candidate.phenotype_key, *elite.candidate.origin]
+            _require(all(isinstance(word, str) for word in words))
+        _require(all(type(number) is int and 0 <= number < 2**53 for number in numbers))
+        return ElitistState(values["generation"], values["next_id"], elite, seen, counts)
+
+
+def _require(holds: bool) -> None:
+    if not holds:
+        raise ValueError("this is not the state of a search")
 
 
 def select(elite: Elite[G] | None, evaluated: Sequence[tuple[Candidate[G], Evaluation]]) -> Elite[G] | None:

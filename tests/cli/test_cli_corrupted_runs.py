@@ -1,8 +1,12 @@
-"""Damaged run folders: `show`, `resume` and `train` end with a message and exit code 2, or they still work."""
+"""Damaged run folders: `show`, `resume` and `train` end with a message and exit code 2, or they still work.
+
+SPENSER_GEE_LONG_TESTS=1 tries ten times as many damages.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import sqlite3
@@ -12,6 +16,7 @@ from pathlib import Path
 import pytest
 from test_cli_usage import cli_main
 
+LONG = os.environ.get("SPENSER_GEE_LONG_TESTS") == "1"
 FILES = ("config.yaml", "grammar.lark", "environment.json", "run.sqlite", "best.safetensors")
 COLUMNS = {
     "meta": ("value",),
@@ -23,8 +28,36 @@ COLUMNS = {
     "events": ("kind", "time"),
     "inner": ("values_json",),
 }
-VALUES = ("", "x", "[]", "{}", "null", "3", "-1", "[[1]]", '{"elite": 3}', "NaN", "1e999", "{", None, 7.5, b"\xff")
-TEXTS = (b"", b"\0\0\0", b"\xff\xfe", b"[1", b"{", b"[]", b"3", b"a: &a [*a]", b"name: tiny\n", b"? [1]\n: 2\n", b"- " * 9)
+VALUES = (
+    "",
+    "x",
+    "[]",
+    "{}",
+    "null",
+    "3",
+    "-1",
+    "[[1]]",
+    '{"elite": 3}',
+    "NaN",
+    "1e999",
+    "{",
+    None,
+    7.5,
+    b"\xff",
+)
+TEXTS = (
+    b"",
+    b"\0\0\0",
+    b"\xff\xfe",
+    b"[1",
+    b"{",
+    b"[]",
+    b"3",
+    b"a: &a [*a]",
+    b"name: tiny\n",
+    b"? [1]\n: 2\n",
+    b"- " * 9,
+)
 
 Damage = Callable[[Path, random.Random], None]
 
@@ -125,7 +158,7 @@ DAMAGES: tuple[Damage, ...] = (
 )
 
 
-@pytest.mark.parametrize("number", range(200))
+@pytest.mark.parametrize("number", range(2000 if LONG else 200))
 def test_a_damaged_run_never_gives_a_traceback(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, finished: Path, number: int
 ) -> None:
@@ -155,7 +188,9 @@ def test_an_untouched_copy_passes_all_of_it(
 ) -> None:
     run = shutil.copytree(finished, tmp_path / "run")
     assert cli_main(capsys, "show", run)[0] == 0
-    assert cli_main(capsys, "resume", run, "--set", "search.generations=+1", "--set", "final.epochs=0")[0] == 0
+    assert (
+        cli_main(capsys, "resume", run, "--set", "search.generations=+1", "--set", "final.epochs=0")[0] == 0
+    )
     assert cli_main(capsys, "train", run, "--epochs", "0")[0] == 0
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -33,10 +34,12 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 def assert_summary(text: str) -> dict[str, object]:
     summary = json.loads(text)
     assert {"status", "generation", "evaluations", "failed", "history", "best"} <= summary.keys()
-    assert BEST_KEYS <= summary["best"].keys()
+    assert summary["best"].keys() >= BEST_KEYS
     assert summary["status"] == "finished"
     assert 0.0 <= summary["best"]["test_accuracy"] <= 1.0
-    assert [set(row) for row in summary["history"]] == [{"generation", "best", "mean"}] * summary["generation"]
+    assert [set(row) for row in summary["history"]] == [{"generation", "best", "mean"}] * summary[
+        "generation"
+    ]
     return dict(summary)
 
 
@@ -51,7 +54,9 @@ def test_run_in_a_process_of_its_own(tmp_path: Path, finished: Path) -> None:
     assert_equal_runs(finished, tmp_path / "runs" / "tiny")
 
 
-def test_fresh_folders_are_numbered(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fresh_folders_are_numbered(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(3):
         code, output, _ = cli_main(capsys, "run", write_tiny(tmp_path), "--set", "search.generations=1")
@@ -120,13 +125,11 @@ def test_an_edited_grammar_is_shown(capsys: Captured, copied: Path, tmp_path: Pa
 
 def test_a_run_without_a_network_exits_with_1(capsys: Captured, tmp_path: Path) -> None:
     options = ("--set", "search.timeout=0.001", "--set", "training.steps=500", "--json")
-    code, output, errors = cli_main(
-        capsys, "run", write_tiny(tmp_path), "--out", tmp_path / "run", *options
-    )
+    code, output, errors = cli_main(capsys, "run", write_tiny(tmp_path), "--out", tmp_path / "run", *options)
     assert code == 1
     assert json.loads(output)["best"] is None
     assert "no candidate was complete" in errors
-    assert "6 timed_out: " in errors
+    assert " timed_out: " in errors
     code, output, errors = cli_main(capsys, "resume", tmp_path / "run")
     assert code == 1
     assert "no candidate was complete" in errors
@@ -155,34 +158,39 @@ def test_show(capsys: Captured, finished: Path) -> None:
     assert "not both" in errors
 
 
-def test_no_color_on_a_terminal(finished: Path) -> None:
-    """On a terminal NO_COLOR leaves no colours; the data are the same as in a pipe."""
-    texts = {}
-    for name, extra in {"plain": {"NO_COLOR": "1"}, "coloured": {}}.items():
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "spenser_gee", "show", str(finished)],
-            stdout=theirs,
-            stderr=theirs,
-            env={**environment(), "TERM": "xterm-256color", "COLUMNS": "200", **extra},
-        )
-        os.close(theirs)
-        chunks = []
-        while True:
-            try:
-                chunk = os.read(ours, 4096)
-            except OSError:  # the terminal's other end is closed
-                break
-            if not chunk:
-                break
-            chunks.append(chunk)
-        os.close(ours)
-        assert process.wait(60) == 0
-        texts[name] = b"".join(chunks).decode()
-    colours = [f"\x1b[{code}" for code in (*range(30, 50), *range(90, 108))]
-    assert not any(colour in texts["plain"] for colour in colours)
-    assert "test accuracy" in texts["plain"]
-    assert "test accuracy" in texts["coloured"]
+def test_no_color_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal a run shows a bar; NO_COLOR leaves it without colours."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "spenser_gee",
+            "run",
+            str(write_tiny(tmp_path)),
+            "--out",
+            str(tmp_path / "run"),
+        ],
+        stdout=theirs,
+        stderr=theirs,
+        env={**environment(), "TERM": "xterm-256color", "COLUMNS": "160", "NO_COLOR": "1"},
+    )
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            chunk = os.read(ours, 4096)
+        except OSError:  # the terminal's other end is closed
+            break
+        if not chunk:
+            break
+        text += chunk
+    os.close(ours)
+    assert process.wait(60) == 0
+    codes = set(re.findall(r"\x1b\[([0-9;]*)m", text.decode()))
+    assert codes <= {"0", "1"}  # bold is no colour
+    for part in ("generation 1 of 2, candidate", "7/7", "final training, %", "test accuracy"):
+        assert part in text.decode()
 
 
 # train.

@@ -17,7 +17,7 @@ import sys, time
 from spenser_gee.cli.app import app
 for command in ([], ["run"], ["resume"], ["show"], ["train"], ["grammar"], ["grammar", "check"], ["config"]):
     assert app([*command, "--help"], standalone_mode=False) == 0
-for module in ("torch", "numpy", "lark", "deap", "cma", "sklearn", "pydantic"):
+for module in ("torch", "numpy", "lark", "deap", "cma", "sklearn", "yaml"):
     assert module not in sys.modules, module
 print(time.process_time(), file=sys.stderr)
 """
@@ -54,11 +54,11 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
         (["bogus"], "No such command 'bogus'"),
         (["run"], "Missing argument"),
         (["run", "--bogus", "x.yaml"], "No such option: --bogus"),
-        (["run", "x.yaml", "--workers", "many"], "'many' is not a valid int"),
+        (["run", "x.yaml", "--workers", "many"], "--workers"),
         (["show"], "Missing argument"),
         (["show", "a", "b"], "unexpected extra argument"),
-        (["train", "x", "--epochs", "-1"], "-1 is not in the range"),
-        (["grammar", "sample", "x.lark", "-n", "0"], "0 is not in the range"),
+        (["train", "x", "--epochs", "-1"], "--epochs"),
+        (["grammar", "sample", "x.lark", "-n", "0"], "--number"),
         (["grammar", "bogus"], "No such command 'bogus'"),
     ],
 )

@@ -135,30 +135,33 @@ def test_the_share_is_kept(monkeypatch: pytest.MonkeyPatch, steps: int, share: f
     assert record.cost == pytest.approx(spent)
     if not record.history:
         assert "the budget is too small for a generation" in record.chosen
-        assert share * steps < 4 / 3 + 4 / 3
+        # One generation of four starts after four steps, and the guard.
+        assert share * steps < 4 * (4 + 2 / 3) + (2 * (4 + 1) if guard else 0)
 
 
 def test_a_larger_budget_buys_more() -> None:
-    settings = InnerSettings(generations=3, population=4, steps=4)
+    settings = InnerSettings(generations=3, population=4, steps=8)
     bought = []
-    for steps in (50, 150, 300, 500, 2000):
+    for steps in (300, 400, 500, 700, 1000, 2000):
         fitted = evolve._fit_to_budget(settings, steps)
         assert fitted is not None
-        bought.append((fitted.steps > 0, fitted.generations, fitted.steps))
+        bought.append((fitted.steps, fitted.generations))
     assert bought == sorted(bought)
-    assert bought[-1] == (True, 3, 4)
-    assert bought[0][2] == 0  # a loss at birth, which nothing cheaper could replace
+    assert bought[0] == (4, 1)
+    assert bought[-1] == (8, 3)
     assert evolve._fit_to_budget(settings, None) == settings
     uncapped = dataclasses.replace(settings, budget_share=None)
     assert evolve._fit_to_budget(uncapped, 1) == uncapped
 
 
-def test_a_step_is_preferred_to_generations_at_birth() -> None:
+def test_fewer_steps_than_say_anything_are_not_bought() -> None:
     settings = InnerSettings(generations=5, population=4, steps=8, budget_share=1.0)
-    # 4 (1 + 2/3) + 2 (1 + 1) steps pay for one generation of one step, or for five at birth.
-    fitted = evolve._fit_to_budget(settings, 11)
-    assert fitted is not None
-    assert (fitted.generations, fitted.steps) == (1, 1)
+    # One generation after four steps, and the guard: 4 (4 + 2/3) + 2 (4 + 1).
+    assert evolve._fit_to_budget(settings, 28) is None
+    assert evolve._fit_to_budget(settings, 29) == dataclasses.replace(settings, generations=1, steps=4)
+    # Who asks for a loss at birth gets it.
+    at_birth = dataclasses.replace(settings, steps=0)
+    assert evolve._fit_to_budget(at_birth, 28) == at_birth
 
 
 @pytest.mark.parametrize("better", ["plain", "evolved"])

@@ -131,7 +131,9 @@ def test_a_narrowed_grammar_is_refused_until_networks_may_be_dropped(run: Path) 
     old, new, struck = narrow(run, best_of(run))
     edit(run, (old, new))
     before = snapshot(run)
-    with pytest.raises(InputError, match=rf"{len(struck)} of 6 stored networks .* first candidate {min(struck)}"):
+    with pytest.raises(
+        InputError, match=rf"{len(struck)} of 6 stored networks .* first candidate {min(struck)}"
+    ):
         resume_run(run, {"search.generations": "+1"})
     assert snapshot(run) == before
     said: list[str] = []
@@ -142,7 +144,13 @@ def test_a_narrowed_grammar_is_refused_until_networks_may_be_dropped(run: Path) 
 
 def test_without_the_best_network_a_run_cannot_go_on(run: Path) -> None:
     word = "ce-count" if "ce-count" in best_of(run).split() else "ce-membrane"
-    edit(run, ('loss: "ce-count" | "ce-membrane"', f'loss: "{"ce-membrane" if word == "ce-count" else "ce-count"}"'))
+    edit(
+        run,
+        (
+            'loss: "ce-count" | "ce-membrane"',
+            f'loss: "{"ce-membrane" if word == "ce-count" else "ce-count"}"',
+        ),
+    )
     before = snapshot(run)
     with pytest.raises(InputError, match="the best network"):
         resume_run(run, drop_unreadable=True)
@@ -177,9 +185,10 @@ def test_stopped_in_the_middle_of_the_change(run: Path, monkeypatch: pytest.Monk
     def stopped(self: RunFolder) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "_writing", stopped)
-        resume_run(run, grammar_path=new)
+        with pytest.raises(KeyboardInterrupt):
+            resume_run(run, grammar_path=new)
     said: list[str] = []
     resume_run(run, {"search.generations": "+1"}, warn=said.append)
     assert "6 of 6" in said[1]

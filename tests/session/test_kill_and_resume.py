@@ -149,7 +149,7 @@ def test_a_run_stopped_before_it_began_says_what_to_do(
 def test_killed_with_worker_processes(
     tmp_path: Path, whole: tuple[Path, Path, float, int], number: int
 ) -> None:
-    config, expected, seconds, _ = whole
+    config, expected, _, _ = whole
     run = tmp_path / "run"
     with begin(["run", config, "--out", run, "--workers", "2", *OVERRIDES]) as process:
         while not evaluated(run):

@@ -47,7 +47,9 @@ def test_a_run_writes_what_it_promises(finished: Path) -> None:
     assert [row["candidate_id"] for row in found["evaluations"]][:3] == [0, 1, 2]
     assert len(found["evaluations"]) == 7
     assert any(row["details"].get("inner_generations") for row in found["evaluations"])
-    assert len(found["inner"]) == sum(row["details"].get("inner_generations", 0) for row in found["evaluations"])
+    assert len(found["inner"]) == sum(
+        row["details"].get("inner_generations", 0) for row in found["evaluations"]
+    )
     with RunFolder.open(finished) as run:
         summary = run.summary()
         best = run.best_before(2)
@@ -199,9 +201,10 @@ def test_a_first_parent_needs_no_file_of_the_user_before_the_first_generation(
     def interrupted(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(session_run, "_search", interrupted)
-        tiny_run(tmp_path, "run", f"search.start={start}")
+        with pytest.raises(KeyboardInterrupt):
+            tiny_run(tmp_path, "run", f"search.start={start}")
     start.unlink()
     resume_run(tmp_path / "run")
     assert_equal_runs(expected, tmp_path / "run")

@@ -29,7 +29,13 @@ TINY: dict[str, Any] = {
     "threads": 1,
     "data": {"dataset": "digits", "time_steps": 4, "batch_size": 32, "train_subset": 200},
     "search": {"generations": 2, "offspring": 3, "sizes": {"features": [1], "classification": [0, 1]}},
-    "initialisation": {"generations": 2, "population": 4, "steps": 1, "budget_share": None, "guard_batches": 1},
+    "initialisation": {
+        "generations": 2,
+        "population": 4,
+        "steps": 1,
+        "budget_share": None,
+        "guard_batches": 1,
+    },
     "training": {"steps": 6},
     "final": {"epochs": 1},
 }

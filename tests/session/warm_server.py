@@ -16,12 +16,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import cma  # noqa: F401  (this and the next ones are imported by a run when it needs them)
+# A run imports these when it needs them.
+import cma  # noqa: F401
 import sklearn.datasets  # noqa: F401
 import torch._dynamo  # noqa: F401
 
 import spenser_gee.cli.runs
-import spenser_gee.fitness.worker
+import spenser_gee.fitness.worker  # noqa: F401
 import spenser_gee.run_folder as run_folder
 from spenser_gee.cli.app import main
 
