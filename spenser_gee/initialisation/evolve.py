@@ -34,6 +34,9 @@ FORWARD_COST = 1 / 3
 # A loss at birth, or after a step or two, says next to nothing of the training to come, and rewards silence: a
 # search that can afford no more than that chose worse starts than the plain one (docs/initialisation.md).
 LEAST_STEPS = 4
+# The guard looks so much further ahead than the search: starts that are ahead after 8 steps can be behind after
+# 16, and those were the ones that ended behind.
+GUARD_REACH = 2
 
 Inherit = Literal["none", "distribution", "trained", "weights"]
 
@@ -135,7 +138,7 @@ def evolve_start(
     found = search_starts(centre, trial.generation, cma, derive_seed(seed, "inner"))
     cost = found.evaluations * trial_cost(fitted.steps, 1)
     guard = _guard(trial, base, found, fitted, name)
-    cost += len(guard) * trial_cost(fitted.steps, fitted.guard_batches)
+    cost += len(guard) * guard_cost(fitted)
     chosen = _choose(guard, found, name)
     start = found.best if chosen == "evolved" and found.best is not None else base
     trial.restore()
@@ -177,15 +180,21 @@ def _fit_to_budget(settings: InnerSettings, training_steps: int | None) -> Inner
     for steps in range(settings.steps, min(settings.steps, LEAST_STEPS) - 1, -1):
         for generations in range(settings.generations, 0, -1):
             search = generations * settings.population * trial_cost(steps, 1)
-            guard = 2 * trial_cost(steps, settings.guard_batches) if settings.guard_batches else 0.0
+            fitted = replace(settings, generations=generations, steps=steps)
+            guard = 2 * guard_cost(fitted) if settings.guard_batches else 0.0
             if search + guard <= allowed:
-                return replace(settings, generations=generations, steps=steps)
+                return fitted
     return None
 
 
 def trial_cost(steps: int, batches: int) -> float:
     """What `Trial.terms` takes, in training steps: the probe is a forward pass of its own before a training."""
     return steps + FORWARD_COST * (batches + (steps > 0))
+
+
+def guard_cost(settings: InnerSettings) -> float:
+    """What the guard takes for one of its two starts."""
+    return trial_cost(GUARD_REACH * settings.steps, settings.guard_batches)
 
 
 class Trial:
@@ -214,8 +223,8 @@ class Trial:
         seed = derive_seed(self.seed, "inner batches", generation)
         return [self.terms(start, seed, batches=1) for start in starts]
 
-    def terms(self, start: GeneStart, seed: int, batches: int) -> Terms:
-        """L after the short training, on `batches` batches that it has not seen; r1 on the first of them."""
+    def terms(self, start: GeneStart, seed: int, batches: int, reach: int = 1) -> Terms:
+        """L after the short training (`reach` times as long as the search's), on `batches` batches that it has not seen; r1 on the first of them."""
         if time.monotonic() > self._deadline:
             return DEAD
         network, spec = self._network, self._plan.spec
@@ -230,10 +239,10 @@ class Trial:
         output = probe(network, held_out)
         if dead_reason(output) is not None:
             return DEAD
-        if self._steps:
+        if steps := reach * self._steps:
             # The beginning of the training to come, not a whole schedule pressed into a few steps.
             beginning = replace(spec, schedule=ConstantRate())
-            budget = Budget(steps=self._steps)
+            budget = Budget(steps=steps)
             record = train(network, beginning, stream, stimulus, budget, deadline=self._deadline)
             if record.outcome != "complete":
                 return DEAD
@@ -257,13 +266,13 @@ class Trial:
 def _guard(
     trial: Trial, base: GeneStart, found: CMAResult, settings: InnerSettings, name: str
 ) -> dict[str, float]:
-    """Losses of the base and the evolved start on fresh batches."""
+    """Losses of the base and the evolved start on fresh batches, after a longer training than the search's."""
     if found.best is None or settings.guard_batches == 0:
         return {}
     seed = derive_seed(trial.seed, "guard")
     return {
-        name: trial.terms(base, seed, settings.guard_batches).loss,
-        "evolved": trial.terms(found.best, seed, settings.guard_batches).loss,
+        name: trial.terms(base, seed, settings.guard_batches, GUARD_REACH).loss,
+        "evolved": trial.terms(found.best, seed, settings.guard_batches, GUARD_REACH).loss,
     }
 
 

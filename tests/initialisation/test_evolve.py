@@ -136,13 +136,13 @@ def test_the_share_is_kept(monkeypatch: pytest.MonkeyPatch, steps: int, share: f
     if not record.history:
         assert "the budget is too small for a generation" in record.chosen
         # One generation of four starts after four steps, and the guard.
-        assert share * steps < 4 * (4 + 2 / 3) + (2 * (4 + 1) if guard else 0)
+        assert share * steps < 4 * (4 + 2 / 3) + (2 * (8 + 1) if guard else 0)
 
 
 def test_a_larger_budget_buys_more() -> None:
     settings = InnerSettings(generations=3, population=4, steps=8)
     bought = []
-    for steps in (300, 400, 500, 700, 1000, 2000):
+    for steps in (370, 450, 600, 800, 1000, 2000):
         fitted = evolve._fit_to_budget(settings, steps)
         assert fitted is not None
         bought.append((fitted.steps, fitted.generations))
@@ -156,12 +156,12 @@ def test_a_larger_budget_buys_more() -> None:
 
 def test_fewer_steps_than_say_anything_are_not_bought() -> None:
     settings = InnerSettings(generations=5, population=4, steps=8, budget_share=1.0)
-    # One generation after four steps, and the guard: 4 (4 + 2/3) + 2 (4 + 1).
-    assert evolve._fit_to_budget(settings, 28) is None
-    assert evolve._fit_to_budget(settings, 29) == dataclasses.replace(settings, generations=1, steps=4)
+    # One generation after four steps, and the guard after eight: 4 (4 + 2/3) + 2 (8 + 1).
+    assert evolve._fit_to_budget(settings, 36) is None
+    assert evolve._fit_to_budget(settings, 37) == dataclasses.replace(settings, generations=1, steps=4)
     # Who asks for a loss at birth gets it.
     at_birth = dataclasses.replace(settings, steps=0)
-    assert evolve._fit_to_budget(at_birth, 28) == at_birth
+    assert evolve._fit_to_budget(at_birth, 36) == at_birth
 
 
 @pytest.mark.parametrize("better", ["plain", "evolved"])
@@ -170,9 +170,10 @@ def test_the_guard_takes_the_better_start(monkeypatch: pytest.MonkeyPatch, bette
     plain = plain_start(plan, 3)[1]
     asked: list[bool] = []
 
-    def terms(self: Trial, start: GeneStart, seed: int, batches: int) -> Terms:
+    def terms(self: Trial, start: GeneStart, seed: int, batches: int, reach: int = 1) -> Terms:
         is_plain = start.seed == plain.seed
-        if batches == 2:  # the guard's
+        if batches == 2:  # the guard, which looks further ahead
+            assert reach > 1
             asked.append(is_plain)
         return Terms(1.0 if is_plain == (better == "plain") else 2.0, 0.1, 0.5)
 
@@ -189,7 +190,7 @@ def test_the_guard_takes_the_better_start(monkeypatch: pytest.MonkeyPatch, bette
 def test_the_guard_sees_batches_that_the_search_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds: dict[int, set[int]] = {1: set(), 2: set()}
 
-    def terms(self: Trial, start: GeneStart, seed: int, batches: int) -> Terms:
+    def terms(self: Trial, start: GeneStart, seed: int, batches: int, reach: int = 1) -> Terms:
         seeds[batches].add(seed)
         return Terms(1.0, 0.1, 0.5)
 
