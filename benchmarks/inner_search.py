@@ -63,7 +63,7 @@ ARMS = {
     "CMA-ES on L + r1": replace(SEARCH, terms="L+r1"),
     "CMA-ES on L + r2": replace(SEARCH, terms="L+r2"),
     "CMA-ES on L + r1 + r2": replace(SEARCH, terms="L+r1+r2"),
-    "the default (10 % of the training, guarded)": InnerSettings(inherit="none"),
+    "CMA-ES on L + r1 + r2, guarded": replace(SEARCH, guard_batches=2),
 }
 DRAWS = "best of 40 draws from variance-preserving, at equal compute"
 LONGER = "variance-preserving, the search's compute spent on training"
@@ -92,6 +92,14 @@ def network_spec(
 
 S = [(16, 1), (32, 2), (32, 1), (32, 1)]
 D = [(16, 1), (16, 1), (16, 1), (32, 2), (32, 1), (32, 1), (32, 1), (32, 1), (32, 1)]
+LINEAGES = [
+    ("none", "off"),
+    ("distribution", "L+r1+r2"),
+    ("trained", "off"),
+    ("trained", "L+r1+r2"),
+    ("weights", "off"),
+    ("weights", "L+r1+r2"),
+]
 # A short lineage: a unit is added, the decay changes, a unit is removed, the last units are widened.
 LINEAGE = [
     (S, 0.9),
@@ -126,12 +134,12 @@ def newborn(spec: NetworkSpec, task: Task, seed: int) -> SpikingNetwork:
 def run_arm(arm: str, spec: NetworkSpec, task: Task, seed: int, search_cost: float) -> dict[str, Any]:
     """One training of one arm."""
     network = newborn(spec, task, seed)
-    steps, cost = STEPS, 0.0
+    steps, cost, chosen = STEPS, 0.0, ""
     if arm in ARMS:
         record = evolve_start(
             network, network.plan, task.evo_train, ARMS[arm], STEPS, derive_seed(seed, "start")
         )
-        cost = record.cost
+        cost, chosen = record.cost, record.chosen
     elif arm == DRAWS:
         best_of_draws(network, task, derive_seed(seed, "start"))
         cost = search_cost
@@ -145,7 +153,12 @@ def run_arm(arm: str, spec: NetworkSpec, task: Task, seed: int, search_cost: flo
             derive_seed(seed, "start"),
         )
         steps += round(search_cost)
-    return {"search_cost": cost, "steps": steps, **train_and_measure(network, spec, task, steps, seed)}
+    return {
+        "search_cost": cost,
+        "steps": steps,
+        "chosen": chosen,
+        **train_and_measure(network, spec, task, steps, seed),
+    }
 
 
 def best_of_draws(network: SpikingNetwork, task: Task, seed: int) -> None:
@@ -170,7 +183,7 @@ def run_lineage(mode: str, terms: str, norm: bool, task: Task, seed: int) -> lis
     for generation, (channels, beta) in enumerate(LINEAGE):
         spec = network_spec(channels, norm, beta=beta)
         network = newborn(spec, task, derive_seed(seed, "lineage", generation))
-        settings = InnerSettings(terms=terms, inherit=mode)  # type: ignore[arg-type]
+        settings = replace(SEARCH, terms=terms, inherit=mode, guard_batches=2)  # type: ignore[arg-type]
         record: InnerRecord = evolve_start(
             network,
             network.plan,
@@ -196,6 +209,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/inner_search.json"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--nets", default="S1,D1,S0,D0")
+    parser.add_argument("--lineages", default="S1")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = load_dataset("fashion-mnist", options.data_root)
@@ -229,16 +243,8 @@ def main() -> None:
                     {"net": net, "arm": arm, "seed": seed, **row, "seconds": time.monotonic() - begun}
                 )
                 write_json(options.out, results)
-            for mode, terms in (
-                ("none", "off"),
-                ("none", "L+r1+r2"),
-                ("distribution", "L+r1+r2"),
-                ("trained", "off"),
-                ("trained", "L+r1+r2"),
-                ("weights", "off"),
-                ("weights", "L+r1+r2"),
-            ):
-                if net != "S1" or (net, mode, terms, seed) in lines:
+            for mode, terms in LINEAGES:
+                if net not in options.lineages.split(",") or (net, mode, terms, seed) in lines:
                     continue
                 accuracies = run_lineage(mode, terms, norm, task, derive_seed(seed, "lineage benchmark"))
                 results["lineage"].append(
