@@ -28,6 +28,11 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _off(value: Any) -> Any:
+    """YAML 1.1 reads a bare `off` as false: take it as the word that it is."""
+    return "off" if value is False else value
+
+
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Share = Annotated[Real, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -99,7 +104,9 @@ class Search(Section):
 class Initialisation(Section):
     """The inner search: CMA-ES over {log beta1, log beta2, G} (GEE, Eq. 9-16)."""
 
-    terms: Literal["off", "random", "L", "L+r1", "L+r2", "L+r1+r2"] = "L+r1+r2"
+    terms: Annotated[
+        Literal["off", "random", "L", "L+r1", "L+r2", "L+r1+r2"], BeforeValidator(_off)
+    ] = "L+r1+r2"
     generations: Positive = 5
     population: Annotated[int, Field(ge=4)] = 8
     steps: NotNegative = 8  # training steps before the loss of a start is taken; fewer if the budget is small

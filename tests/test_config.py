@@ -351,3 +351,7 @@ def test_plain_values_there_and_back(values: dict[str, Any]) -> None:
 def test_from_dict_refuses_what_load_refuses() -> None:
     with pytest.raises(InputError, match=r"run.json: unknown key sed; did you mean \"seed\""):
         Config.from_dict({"name": "a", "grammar": "g", "data": {"dataset": "d"}, "sed": 1}, "run.json")
+
+
+def test_a_bare_off_is_the_word(tmp_path: Path) -> None:
+    assert load(tmp_path, BASE, "initialisation.terms=off").initialisation.terms == "off"

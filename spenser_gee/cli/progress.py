@@ -16,13 +16,9 @@ FINAL_LINES = 0.25
 
 
 class ProgressReporter:
-    """A `session.Reporter` on stderr.
+    """A `session.Reporter` on stderr."""
 
-    hint: a line to add to the first estimate where it is long, or nothing.
-    """
-
-    def __init__(self, hint: str = "") -> None:
-        self._hint = hint
+    def __init__(self) -> None:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._total = self._done = 0
@@ -99,8 +95,6 @@ class ProgressReporter:
         if left is None:
             return
         say(f"The whole search takes about {duration(left + time.monotonic() - self._begun)} at this pace.")
-        if left > 3600 and self._hint:
-            say(self._hint, style="yellow")
 
     def generation(self, summary: GenerationSummary) -> None:
         """See `Reporter.generation`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,12 +28,13 @@ def run_command(
     """See `app.run`. The exit code: 1 where no candidate was complete."""
     config = load_config(config_path, overrides)
     folder = out if out is not None else _fresh_folder(config.name)
-    hint = _smaller(config_path, config.device)
-    with ProgressReporter(hint) as reporter:
-        summary = _interruptible(
-            lambda: start_run(config, folder, data_root, reporter, lambda setup: _announce(setup, folder)),
-            folder,
-        )
+
+    def announce(setup: Setup) -> None:
+        _announce(setup, folder)
+        _point_to_smaller(setup, config_path)
+
+    with ProgressReporter() as reporter:
+        summary = _interruptible(lambda: start_run(config, folder, data_root, reporter, announce), folder)
     return _show_result(summary, folder, as_json)
 
 
@@ -112,8 +112,8 @@ def _announce(setup: Setup, folder: Path) -> None:
         f"grammar    {config.grammar}: about 10^{space_size(setup.grammar):.0f} networks",
         f"search     {search.strategy}, {search.generations} generations of {search.offspring} offspring: "
         f"{evaluations} evaluations at most",
-        f"candidate  {amount:g} {kind} of training after the evolved start ({config.initialisation.terms}, "
-        f"inherit {config.initialisation.inherit})",
+        f"candidate  {amount:g} {kind} of training; start: {config.initialisation.terms}, "
+        f"inherit {config.initialisation.inherit}",
         f"final      {config.final.epochs} epochs on all training images, then one test",
         f"device     {setup.device}, {workers}, seed {config.seed}",
     ]
@@ -121,12 +121,11 @@ def _announce(setup: Setup, folder: Path) -> None:
         say(line)
 
 
-def _smaller(config_path: Path, device: str) -> str:
-    """What to suggest where a search for a GPU is run on a CPU."""
+def _point_to_smaller(setup: Setup, config_path: Path) -> None:
+    """Where a search that is meant for a GPU begins on a CPU."""
     small = config_path.with_name(f"{config_path.stem}_small.yaml")
-    if device == "cuda" or not small.is_file() or os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return ""
-    return f"For a CPU there is a smaller configuration: python -m spenser_gee run {small}"
+    if setup.device.type == "cpu" and small.is_file():
+        say(f"For a CPU there is a smaller configuration: python -m spenser_gee run {small}", style="yellow")
 
 
 def _show_result(summary: dict[str, Any], folder: Path, as_json: bool) -> int:

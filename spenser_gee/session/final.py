@@ -29,6 +29,7 @@ def train_and_test(
     epoch.
     """
     reuse_large_blocks()
+    torch.set_num_threads(setup.training_threads)
     seed = derive_seed(setup.config.seed, "final")
     source = train_source(setup)
     network = saved.network

@@ -34,6 +34,7 @@ def retrain(
         plan = plan_network(spec, data.input_shape, data.class_count)
     except Infeasible as error:
         raise input_error(name, f"this network cannot be built for {data.name}: {error}") from None
+    torch.set_num_threads(setup.training_threads)
     seed = derive_seed(config.seed, "retrain")
     network = build_network(plan, config.data.time_steps, derive_seed(seed, "weights")).to(setup.device)
     network.use_generator(torch.Generator(setup.device).manual_seed(derive_seed(seed, "start dropout")))

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from spenser_gee.config import Config
 from spenser_gee.environment import describe_environment
 from spenser_gee.errors import input_error
@@ -324,8 +322,6 @@ def _finish(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
         return
     # Again: the run may have been stopped between recording its last generation and this.
     _order_weights(folder)
-    if setup.config.threads is not None:
-        torch.set_num_threads(setup.config.threads)
     identity = _identity(setup, best)
     if _tested(folder, identity):
         return

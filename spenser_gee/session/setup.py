@@ -33,17 +33,25 @@ from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
 from spenser_gee.search import Described, OnePlusLambda, RandomSearch, Space
 from spenser_gee.search.elitist import ElitistSearch
 
+# As this process began: the cores that it may use, or what OMP_NUM_THREADS says. A search in this process
+# changes the number.
+_ALL_THREADS = torch.get_num_threads()
+
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """Everything that a run is made of. `threads` is per process."""
+    """Everything that a run is made of.
+
+    threads: of each process that evaluates candidates. training_threads: of the training after the search.
+    """
 
     config: Config
     grammar: Grammar
     data: Dataset
     data_settings: DataSettings
     device: torch.device
-    threads: int | None
+    threads: int
+    training_threads: int
     strategy: ElitistSearch[Genotype]
 
     @property
@@ -96,17 +104,10 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
         strategy = RandomSearch(space, config.seed, search.offspring, search.redraws)
     else:
         strategy = OnePlusLambda(space, config.seed, search.offspring, start=start, tries=search.redraws)
-    threads = config.threads
-    if threads is None and search.workers > 0:
-        # Workers with one thread each are faster than threads within an operation, and they must not compete.
-        threads = max(1, _cores() // search.workers)
-    return Setup(config, grammar, data, settings, device, threads, strategy)
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # The number of threads decides in which order floats are summed, so it must not follow from the number of
+    # workers. Workers with one thread each are also faster than threads within an operation.
+    threads = config.threads or 1
+    return Setup(config, grammar, data, settings, device, threads, config.threads or _ALL_THREADS, strategy)
 
 
 def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotype]:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_runs import assert_equal_runs, contents, snapshot, tiny_config, tiny_run, weights
+from tiny_runs import GRAMMAR, assert_equal_runs, contents, snapshot, tiny_config, tiny_run, weights
 
 from spenser_gee.errors import InputError
 from spenser_gee.execution import ProcessExecutor, WorkerStart
 from spenser_gee.run_folder import RunFolder
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session import run as session_run
-from spenser_gee.session.setup import Setup
+from spenser_gee.session.run import open_grammar
+from spenser_gee.session.setup import Setup, set_up
 from spenser_gee.training.saved import load_network
 
 
@@ -38,6 +39,16 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished: Pat
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_number_of_workers_changes_nothing(finished: Path, tmp_path: Path, workers: int) -> None:
     assert_equal_runs(finished, tiny_run(tmp_path, "run", f"search.workers={workers}"))
+
+
+def test_threads_do_not_follow_from_the_number_of_workers(tmp_path: Path) -> None:
+    """Another number of threads sums in another order."""
+    grammar = open_grammar(GRAMMAR)
+    for workers in (0, 1, 3):
+        setup = set_up(tiny_config(tmp_path, "threads=null", f"search.workers={workers}"), grammar)
+        assert (setup.threads, setup.worker_start.arguments["threads"]) == (1, 1)
+    setup = set_up(tiny_config(tmp_path, "threads=2", "search.workers=3"), grammar)
+    assert (setup.threads, setup.training_threads) == (2, 2)
 
 
 def test_a_run_writes_what_it_promises(finished: Path) -> None:
