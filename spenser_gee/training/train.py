@@ -122,7 +122,8 @@ def _not_finite(loss: float, parameters: Sequence[nn.Parameter]) -> str | None:
     """What is not finite. Weights of NaN give no spikes, and so a finite loss of spike counts."""
     if not math.isfinite(loss):
         return f"the loss is {loss}"
-    if not all(bool(torch.isfinite(p).all()) for p in parameters):
+    # One answer from the device, not one for each parameter.
+    if not bool(torch.stack([torch.isfinite(p).all() for p in parameters]).all()):
         return "the weights are not finite"
     return None
 
