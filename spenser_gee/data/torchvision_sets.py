@@ -82,7 +82,7 @@ def missing_data(source: Source, folder: Path | None, absent: list[str]) -> Inpu
         problem = f'data set "{source.name}": missing {", ".join(absent)}{hint}'
     remedy = (
         "Set the data root with --data-root, the config's data root, or SPENSER_GEE_DATA: the files belong "
-        f"in ROOT/{source.folder}. They come from {source.home}; with a network, --download fetches them."
+        f"in ROOT/{source.folder}. They come from {source.home}; with a network, --set data.download=true fetches them."
     )
     return input_error("data root" if folder is None else str(folder), problem, remedy)
 
