@@ -22,7 +22,7 @@ from spenser_gee.data.torchvision_import import import_torchvision
 from spenser_gee.errors import Finding, InputError, Place, input_error
 
 DOWNLOAD_TIMEOUT_SECONDS = 30.0
-_AGAIN = "Delete it and get it again (--download fetches missing files)."
+_AGAIN = "Delete it and get it again (--set data.download=true fetches missing files)."
 
 
 @dataclass(frozen=True)

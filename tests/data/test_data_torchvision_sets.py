@@ -82,7 +82,7 @@ def test_missing_files_are_one_message(tmp_path: Path) -> None:
         "--data-root",
         "SPENSER_GEE_DATA",
         "github.com/zalandoresearch/fashion-mnist",
-        "--download",
+        "--set data.download=true",
         "gunzip",
     ):
         assert part in message
