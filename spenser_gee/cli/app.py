@@ -71,6 +71,9 @@ def main() -> None:
         else:
             _complain(f"{text} (see --help)")
         code = error.exit_code
+    # The outcome is settled: Ctrl-C while Python shuts down does not change it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -23,8 +23,7 @@ def say(text: str, style: str | None = None) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object on stdout. JSON has no NaN and no infinity: they become null."""
-    json.dump(_finite(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _finite(value: Any) -> Any:

@@ -20,11 +20,13 @@ def show_command(path: Path, as_json: bool, as_csv: bool) -> None:
     with RunFolder.open(path) as folder:
         if as_csv:
             sys.stdout.write(folder.to_csv())
-        elif as_json:
-            print_json(folder.summary())
-        else:
-            with folder.trusting():
-                print_summary(folder.summary(), path)
+            return
+        summary = folder.summary()
+        with folder.trusting():
+            if as_json:
+                print_json(summary)
+            else:
+                print_summary(summary, path)
 
 
 def print_summary(summary: dict[str, Any], folder: Path) -> None:

@@ -6,6 +6,7 @@ The search runs in units of the plain start: one unit is a factor of e^0.3 in be
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -104,7 +105,10 @@ def search_starts(
 
 
 def _make_strategy(centre: Centre, settings: CMASettings, seed: int) -> Any:
-    import cma  # 1.5 s to import: only where it is used
+    with warnings.catch_warnings():
+        # It would plot if matplotlib were there; it is not asked to.
+        warnings.simplefilter("ignore")
+        import cma  # 1.5 s to import: only where it is used
 
     dimension = centre.G.size + 2
     rng = stream(seed, "cma")

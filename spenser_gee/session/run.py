@@ -132,7 +132,11 @@ def resume_run(
 
 def config_of(folder: RunFolder) -> Config:
     """The configuration of a run. Raises InputError."""
-    return Config.from_dict(folder.config(), str(folder.path / "config.yaml"))
+    name = str(folder.path / "config.yaml")
+    try:
+        return Config.from_dict(folder.config(), name)
+    except RecursionError:
+        raise input_error(name, "a value contains itself") from None
 
 
 def grammar_of(folder: RunFolder, config: Config) -> Grammar:

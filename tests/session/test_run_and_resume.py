@@ -92,7 +92,7 @@ def test_more_generations_equal_a_run_that_had_them_from_the_start(copied: Path,
     left, right = contents(longer)["final"], contents(copied)["final"]
     assert {**left, "tests": 2} == right
     assert weights(longer / "final.safetensors").keys() == weights(copied / "final.safetensors").keys()
-    resume_run(copied, {"search.generations": 5, "search.workers": 1})
+    resume_run(copied, {"search.generations": 5})
     assert len(contents(copied)["generations"]) == 5
 
 
@@ -256,7 +256,7 @@ def test_a_crash_a_hang_and_an_exception_cost_one_candidate_each(
     monkeypatch.setattr(
         session_run, "open_executor", lambda start, workers, *rest: executor(start, workers, *rest)
     )
-    run = tiny_run(tmp_path, "run", "search.workers=2", "search.timeout=12", "search.offspring=4")
+    run = tiny_run(tmp_path, "run", "search.workers=1", "search.timeout=12", "search.offspring=4")
     rows = {row["candidate_id"]: row for row in contents(run)["evaluations"] if row["generation"] == 0}
     assert [rows[number]["status"] for number in range(4)] == ["complete", "failed", "timed_out", "failed"]
     assert "SIGKILL" in rows[1]["reason"]

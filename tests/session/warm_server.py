@@ -1,9 +1,10 @@
 """Runs commands of `spenser_gee` in forks of one process that has imported everything: a killed run costs its own
 time, not that of importing torch.
 
-Reads lines of JSON {"arguments": [...], "die_at": n or null}; answers each with the child's process id, and with
-its exit status (negative: the signal) when it has ended. `die_at`: the process kills itself before its n-th
-lasting step (a commit or the replacement of a file). The last line of a child's stderr is the number of its steps.
+Reads lines of JSON {"arguments": [...], "log": file, "stop_at": n or null, "number": signal}; answers each with the
+child's process id, and with its exit status (negative: the signal) when it has ended. `stop_at`: the child sends
+itself the signal before its n-th lasting step (a commit or the replacement of a file). What it says goes to the
+log; its last line is the number of steps.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -27,16 +27,16 @@ import spenser_gee.run_folder as run_folder
 from spenser_gee.cli.app import main
 
 
-def count_steps(die_at: int | None) -> None:
-    """Counts the lasting steps of this process, and ends it at one."""
+def count_steps(stop_at: int | None, number: int) -> None:
+    """Counts the lasting steps of this process, and stops it at one."""
     steps = 0
     replace, transaction = os.replace, run_folder.transaction
 
     def step() -> None:
         nonlocal steps
         steps += 1
-        if steps == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if steps == stop_at:
+            os.kill(os.getpid(), number)
 
     def counted_replace(*arguments: Any) -> None:
         step()
@@ -65,7 +65,7 @@ def serve() -> None:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
             sys.argv = ["spenser-gee", *request["arguments"]]
-            count_steps(request["die_at"])
+            count_steps(request["stop_at"], request["number"])
         print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
