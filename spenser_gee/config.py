@@ -104,9 +104,9 @@ class Search(Section):
 class Initialisation(Section):
     """The inner search: CMA-ES over {log beta1, log beta2, G} (GEE, Eq. 9-16)."""
 
-    terms: Annotated[
-        Literal["off", "random", "L", "L+r1", "L+r2", "L+r1+r2"], BeforeValidator(_off)
-    ] = "L+r1+r2"
+    terms: Annotated[Literal["off", "random", "L", "L+r1", "L+r2", "L+r1+r2"], BeforeValidator(_off)] = (
+        "L+r1+r2"
+    )
     generations: Positive = 5
     population: Annotated[int, Field(ge=4)] = 8
     steps: NotNegative = 8  # training steps before the loss of a start is taken; fewer if the budget is small

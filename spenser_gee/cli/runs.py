@@ -109,7 +109,7 @@ def _announce(setup: Setup, folder: Path) -> None:
         f"run        {folder}",
         f"data       {setup.data.name}: {len(setup.data.train):,} training and {len(setup.data.test):,} test images, "
         f"{channels} x {height} x {width}, {setup.data.class_count} classes, {config.data.time_steps} time steps",
-        f"grammar    {config.grammar}: about 10^{space_size(setup.grammar):.0f} networks",
+        f"grammar    {_short(config.grammar)}: about 10^{space_size(setup.grammar):.0f} networks",
         f"search     {search.strategy}, {search.generations} generations of {search.offspring} offspring: "
         f"{evaluations} evaluations at most",
         f"candidate  {amount:g} {kind} of training; start: {config.initialisation.terms}, "
@@ -119,6 +119,12 @@ def _announce(setup: Setup, folder: Path) -> None:
     ]
     for line in lines:
         say(line)
+
+
+def _short(path: str) -> str:
+    """A path as seen from the current folder, where it lies below it."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def _point_to_smaller(setup: Setup, config_path: Path) -> None:

@@ -224,7 +224,8 @@ class Trial:
         return [self.terms(start, seed, batches=1) for start in starts]
 
     def terms(self, start: GeneStart, seed: int, batches: int, reach: int = 1) -> Terms:
-        """L after the short training (`reach` times as long as the search's), on `batches` batches that it has not seen; r1 on the first of them."""
+        """L after the short training (`reach` times as long as the search's), on `batches` batches that it has not
+        seen; r1 on the first of them."""
         if time.monotonic() > self._deadline:
             return DEAD
         network, spec = self._network, self._plan.spec
