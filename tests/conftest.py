@@ -1,0 +1,24 @@
+"""For all tests: signals reach the processes that they start.
+
+Ignored signals are inherited by child processes: a shell starts background jobs with SIGINT ignored, and the program's
+`main`, called in this process, ignores SIGINT and SIGTERM at its end. Tests that interrupt a child would wait for ever.
+"""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+
+def _listen() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+_listen()
+
+
+@pytest.fixture(autouse=True)
+def _listening() -> Iterator[None]:
+    yield
+    _listen()
