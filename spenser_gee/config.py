@@ -145,7 +145,9 @@ class Config(Section):
     seed: NotNegative = 0
     grammar: str
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Positive | None = None  # CPU threads of each process; null = 1 with workers, else all cores
+    threads: Positive | None = (
+        None  # CPU threads; null = one for a candidate, all cores for the final training
+    )
     data: Data
     search: Search = Search()
     initialisation: Initialisation = Initialisation()

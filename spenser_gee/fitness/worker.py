@@ -14,7 +14,7 @@ from spenser_gee.fitness.evaluate import evaluate
 from spenser_gee.fitness.task import DataSettings, choose_device, make_task
 from spenser_gee.initialisation.evolve import InnerSettings, ParentGenes
 from spenser_gee.initialisation.parent import parent_genes, start_to_save
-from spenser_gee.network.memory import reuse_large_blocks
+from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.saved import load_network, save_network
 from spenser_gee.training.train import Budget
@@ -34,6 +34,7 @@ def make_evaluate(
     whose genes may be inherited, or None).
     """
     reuse_large_blocks()
+    bound_primitive_cache()
     if threads is not None:
         torch.set_num_threads(threads)
     place = choose_device(device)

@@ -1,4 +1,4 @@
-"""Keeps the memory of large tensors in the process, so that the next training step need not ask for it again.
+"""Memory of a process that trains network after network: large blocks stay, compiled convolutions do not pile up.
 
 The C library hands blocks above 32 MB back to the system when they are freed, and a new block costs a page
 fault every 4 KB when it is first written. A network whose time steps are folded into the batch makes such
@@ -8,6 +8,7 @@ blocks for every layer and step; the faults then cost more than the neurons do.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 # Options of glibc's mallopt (malloc.h).
@@ -34,3 +35,16 @@ def reuse_large_blocks() -> bool:
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, _GROW))
     results = [mallopt(option, value) for option, value in settings]  # all three, whatever the first one says
     return all(result == 1 for result in results)
+
+
+# Convolutions that oneDNN keeps compiled; the three of each layer of a network of forty.
+_KEPT_PRIMITIVES = 128
+
+
+def bound_primitive_cache() -> None:
+    """Keeps oneDNN from collecting compiled convolutions of networks that are gone; call it before the first one.
+
+    It keeps 1,024 by default, which suits one network: in a search every candidate has other shapes, and the
+    process grows by about 1 MB for three small candidates until the cache is full. A value that the user has set stays.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KEPT_PRIMITIVES))
