@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from spenser_gee.genotype.mutate import mutate
     from spenser_gee.grammar import Grammar
     from spenser_gee.network.build import SpikingNetwork, build_network
+    from spenser_gee.phenotype.check import open_grammar
     from spenser_gee.phenotype.decode import decode
     from spenser_gee.phenotype.plan import plan_network
     from spenser_gee.phenotype.spec import NetworkSpec
     from spenser_gee.run_folder import RunFolder
-    from spenser_gee.session.run import open_grammar, resume_run, start_run
+    from spenser_gee.session.run import resume_run, start_run
     from spenser_gee.training.saved import SavedNetwork, load_network
 
 _HOMES = {
@@ -29,7 +30,7 @@ _HOMES = {
     "load_config": "config",
     "InputError": "errors",
     "Grammar": "grammar",
-    "open_grammar": "session.run",
+    "open_grammar": "phenotype.check",
     "Genotype": "genotype",
     "sample_genotype": "genotype",
     "mutate": "genotype",

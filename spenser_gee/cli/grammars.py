@@ -13,8 +13,8 @@ from spenser_gee.cli.console import print_json, say
 from spenser_gee.config import load_config
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence, sample_genotype, sentence_of
-from spenser_gee.grammar import Grammar, check_round_trip, load_grammar, space_size
-from spenser_gee.phenotype.check import check_words
+from spenser_gee.grammar import Grammar, check_round_trip, space_size
+from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
 from spenser_gee.phenotype.space import infeasible_share
@@ -121,8 +121,7 @@ def config_command(path: Path, overrides: Sequence[str], as_json: bool) -> None:
 
 
 def _open(path: Path) -> Grammar:
-    grammar = load_grammar(path)
-    check_words(grammar)
+    grammar = open_grammar(path)
     for warning in grammar.warnings:
         say(f"warning: {warning}")
     return grammar

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from spenser_gee.errors import Finding, InputError, Place, nearest
 from spenser_gee.grammar.domains import FloatDomain, IntDomain
+from spenser_gee.grammar.load import load_grammar
 from spenser_gee.grammar.model import (
     Alternatives,
     Grammar,
@@ -35,6 +37,13 @@ class _At:
     keyword: str = ""
     key: str = ""  # a key was read
     equals: bool = False  # and its "="
+
+
+def open_grammar(path: str | Path) -> Grammar:
+    """A grammar whose words the builder knows. Raises InputError."""
+    grammar = load_grammar(path)
+    check_words(grammar)
+    return grammar
 
 
 def check_words(grammar: Grammar) -> None:

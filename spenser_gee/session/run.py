@@ -14,8 +14,8 @@ from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Executor, Job, open_executor
 from spenser_gee.genotype import Genotype
-from spenser_gee.grammar import Grammar, load_grammar, parse_grammar
-from spenser_gee.phenotype.check import check_words
+from spenser_gee.grammar import Grammar, parse_grammar
+from spenser_gee.phenotype.check import check_words, open_grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.spec import BUILDER_VERSION
 from spenser_gee.rng import derive_seed
@@ -40,13 +40,6 @@ CHANGEABLE = (
     "device",
     "threads",
 )
-
-
-def open_grammar(path: str | Path) -> Grammar:
-    """A grammar whose words the builder knows. Raises InputError."""
-    grammar = load_grammar(path)
-    check_words(grammar)
-    return grammar
 
 
 def start_run(
