@@ -1,0 +1,89 @@
+"""The plain backend gives every recorded candidate the fitness that it had when it was recorded.
+
+`python tests/fitness/test_recorded_candidates.py` records anew, after a change that is meant to change results.
+Floating-point results belong to a kind of processor and a version of torch: on others the test is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import tiny_networks
+
+from spenser_gee.fitness.evaluate import evaluate
+from spenser_gee.genotype import genotype_from_sentence, sample_genotype, sentence_of
+from spenser_gee.initialisation.evolve import InnerSettings
+from spenser_gee.phenotype.check import open_grammar
+from spenser_gee.phenotype.decode import decode
+from spenser_gee.rng import stream
+from spenser_gee.training.train import Budget
+
+RECORD = Path(__file__).with_name("recorded_candidates.json")
+GRAMMAR = Path(__file__).parents[2] / "grammars" / "digits.lark"
+SIZES = {"features": (1, 2, 3), "classification": (0, 1)}
+COUNT = 20
+
+
+def setting() -> dict[str, str]:
+    """What the last bits of a result depend on."""
+    return {
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def outcome(sentence: str) -> dict[str, Any]:
+    """What an evaluation of 60 steps gives, without what it costs in time."""
+    grammar = open_grammar(GRAMMAR)
+    spec = decode(genotype_from_sentence(grammar, sentence), grammar)
+    torch.set_num_threads(1)
+    inner = InnerSettings(generations=2, population=4, steps=4, budget_share=None)
+    done = evaluate(spec, tiny_networks.task(), Budget(steps=60), inner, seed=5).evaluation
+    return {
+        "status": done.status,
+        "objectives": dict(done.objectives),
+        "curve": done.details.get("curve"),
+        "firing_rates": done.details.get("firing_rates"),
+        "inner": done.details.get("inner"),
+    }
+
+
+def record() -> None:
+    """Draws candidates and records what becomes of those that are complete."""
+    grammar = open_grammar(GRAMMAR)
+    candidates: list[dict[str, Any]] = []
+    number = 0
+    while len(candidates) < COUNT:
+        genotype = sample_genotype(grammar, stream(11, "recorded", number), SIZES)
+        number += 1
+        sentence = sentence_of(genotype, grammar)
+        found = outcome(sentence)
+        if found["status"] == "complete":
+            candidates.append({"sentence": sentence, **found})
+            print(len(candidates), found["objectives"]["fitness"], flush=True)
+    RECORD.write_text(json.dumps({"setting": setting(), "candidates": candidates}, indent=1) + "\n")
+
+
+RECORDED = json.loads(RECORD.read_text()) if RECORD.exists() else {"setting": {}, "candidates": []}
+
+
+@pytest.mark.parametrize("number", range(COUNT))
+def test_fitness_is_unchanged(number: int) -> None:
+    if RECORDED["setting"] != setting():
+        pytest.skip(f"recorded with {RECORDED['setting']}, this is {setting()}")
+    recorded = dict(RECORDED["candidates"][number])
+    assert outcome(recorded.pop("sentence")) == recorded
+
+
+if __name__ == "__main__":
+    record()
