@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from spenser_gee.network import layers
+from spenser_gee.network.backends import fuses_pooling
 from spenser_gee.network.gene import (
     encoding_name,
     encoding_shape,
@@ -17,6 +19,8 @@ from spenser_gee.network.gene import (
     preserving_start,
     sample_encoding,
 )
+from spenser_gee.network.memory_layout import channels_last
+from spenser_gee.network.neurons import Pooling
 from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
 from spenser_gee.phenotype.spec import (
     LIF,
@@ -97,6 +101,8 @@ class SpikingNetwork(nn.Module):
         )
         self.genes = Genes(plan) if plan.encodings else None
         self._sources = {unit: _last_layer(plan, unit) for unit in _source_units(plan)}
+        self._fused = fused_poolings(plan, set(self._sources.values()))
+        self._prefers_channels_last = prefers_channels_last(plan)
         if self.genes is not None:
             beta1, beta2, sigma = preserving_start(plan)
             generator = torch.Generator().manual_seed(derive_seed(seed, "genes"))
@@ -160,6 +166,10 @@ class SpikingNetwork(nn.Module):
             raise ValueError(f"the input has shape {tuple(x.shape)}, expected {expected}")
         run = _Run(self.time_steps, x.shape[1], membrane, rates)
         signal = x.flatten(0, 1)
+        if self._prefers_channels_last and fuses_pooling(x):
+            signal = channels_last(signal)
+        # Firing rates are those of the neurons, not of what a pooling leaves of them.
+        fused = {} if rates else self._fused
         outputs = {-1: signal}  # by layer; those that a skip reads
         last = len(self.plan.layers) - 1
         for index, (planned, layer) in enumerate(zip(self.plan.layers, self.layers, strict=True)):
@@ -170,10 +180,12 @@ class SpikingNetwork(nn.Module):
                 )
                 signal = layer(signal, genetic)
             elif isinstance(layer, layers.LIF):
-                signal = run.fire(layer, signal, index == last)
+                signal = run.fire(layer, signal, index == last, fused.get(index))
             elif isinstance(layer, layers.SkipJoin):
                 assert planned.join is not None
                 signal = layer(*run.alike(signal, outputs[self._sources[planned.join.source]]))
+            elif index in fused:
+                continue  # done by the neurons beside it
             else:
                 signal = run.expand(signal) if layer.needs_time else signal
                 signal = layer(signal, run.steps(signal))
@@ -208,13 +220,11 @@ class _Run:
             return here, there
         return self.expand(here), self.expand(there)
 
-    def fire(self, layer: layers.LIF, signal: Tensor, is_last: bool) -> Tensor:
-        """Spikes of a layer of neurons. A static current is not copied for every step."""
+    def fire(self, layer: layers.LIF, signal: Tensor, is_last: bool, pooling: Pooling | None) -> Tensor:
+        """Spikes of a layer of neurons, with the pooling that it does too. A static current stays so."""
         currents = layers.split_time(signal, self.steps(signal))
-        if currents.shape[0] != self.time_steps:
-            currents = currents.expand(self.time_steps, *currents.shape[1:])
         spikes: Tensor
-        spikes, membrane = layer(currents, membrane=is_last and self.want_membrane)
+        spikes, membrane = layer(currents, self.time_steps, is_last and self.want_membrane, pooling)
         if is_last:
             self.membrane = membrane
         if self.rates:
@@ -244,6 +254,35 @@ def build_network(plan: Plan, time_steps: int, seed: int) -> SpikingNetwork:
 def parameter_count(network: nn.Module) -> int:
     """Numbers that training changes."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def fused_poolings(plan: Plan, read: Set[int]) -> dict[int, Pooling]:
+    """What neurons and poolings can do in one pass: pairs of neighbours, both by their indices in the plan.
+
+    read: layers whose output a skip reads, so that it has to exist.
+    """
+    fused: dict[int, Pooling] = {}
+    for first, (one, two) in enumerate(pairwise(plan.layers)):
+        second = first + 1
+        if first in fused or first in read:
+            continue
+        if isinstance(one.layer, LIF) and isinstance(two.layer, (MaxPool, AvgPool)):
+            kind, size, pools_first = _pool_kind(two.layer), two.layer.size, False
+        elif isinstance(two.layer, LIF) and isinstance(one.layer, (MaxPool, AvgPool)):
+            kind, size, pools_first = _pool_kind(one.layer), one.layer.size, True
+        else:
+            continue
+        fused[first] = fused[second] = Pooling(kind, size, pools_first)
+    return fused
+
+
+def _pool_kind(layer: MaxPool | AvgPool) -> str:
+    return "max" if isinstance(layer, MaxPool) else "avg"
+
+
+def prefers_channels_last(plan: Plan) -> bool:
+    """Whether the convolutions are faster with channels last: those of pooled stacks (docs/performance.md)."""
+    return any(isinstance(p.layer, (MaxPool, AvgPool)) for p in plan.layers)
 
 
 def _source_units(plan: Plan) -> set[int]:

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spenser_gee.network.lif import lif
+from spenser_gee.network.lif import lif, pool
+from spenser_gee.network.neurons import POOLINGS, Pooling
 from spenser_gee.phenotype.plan import Join, Shape
 from spenser_gee.phenotype.spec import LIF as LIFSpec
 
@@ -98,10 +99,8 @@ class Pool(Layer):
         self.kind, self.size = kind, size
 
     def forward(self, x: Tensor, steps: int) -> Tensor:
-        if self.kind == "max":
-            return F.max_pool2d(x, self.size)
-        if self.kind == "avg":
-            return F.avg_pool2d(x, self.size)
+        if self.kind in POOLINGS:
+            return pool(x, self.kind, self.size)
         if self.kind == "global":
             return x.mean((2, 3), keepdim=True)
         size = (min(x.shape[2], self.size), min(x.shape[3], self.size))
@@ -212,9 +211,24 @@ class LIF(nn.Module):
         """beta, a scalar tensor; not clamped yet."""
         return torch.sigmoid(self.a) if self.parametric else self.beta
 
-    def forward(self, currents: Tensor, membrane: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Spikes, and the membrane if wanted, for currents (T, B, C, H, W)."""
-        return lif(currents, self.decay(), self.threshold, self.surrogate, self.reset, membrane)
+    def forward(
+        self,
+        currents: Tensor,
+        steps: int | None = None,
+        membrane: bool = False,
+        pooling: Pooling | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Spikes, pooled if asked for, and the membrane if wanted, for currents (T or 1, B, C, H, W): see `lif`."""
+        return lif(
+            currents,
+            self.decay(),
+            self.threshold,
+            self.surrogate,
+            self.reset,
+            membrane,
+            steps=steps,
+            pooling=pooling,
+        )
 
 
 class SkipJoin(nn.Module):

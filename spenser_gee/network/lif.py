@@ -21,18 +21,15 @@ Backward, with g the gradient of the spikes, m that of the membrane, h the surro
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from spenser_gee.network.backends import kernel_for
+from spenser_gee.network.neurons import POOLINGS, RESETS, Kernel, Neurons, Pooling
 from spenser_gee.network.surrogate import SURROGATES
-
-RESETS = ("subtract", "zero", "none")
-
-# On a CPU the scan walks through pieces of the batch whose state stays in the cache (values, not bytes).
-PIECE = 32768
 
 
 def lif(
@@ -42,50 +39,73 @@ def lif(
     surrogate: str = "atan",
     reset: str = "subtract",
     membrane: bool = False,
+    *,
+    steps: int | None = None,
+    pooling: Pooling | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Spikes and membrane of neurons whose input is `currents`.
+    """Spikes and membrane of neurons whose input is `currents`, on the backend in use (network/backends.py).
 
-    currents: (T, B, ...), any memory layout. beta, threshold: scalar tensors, trained or not.
+    currents: (T, B, C, ...), any memory layout; or (1, B, C, ...) with `steps` = T for a current that is the same
+        at every step.
+    beta, threshold: one number, or (C,) for each channel, trained or not.
     surrogate: a name in SURROGATES. reset: one of RESETS.
     membrane: whether the membrane is wanted too; a gradient that arrives there costs one more addition.
+    pooling: of currents or spikes (T, B, C, H, W); where the backend can, in the same pass. With a pooling of the
+        spikes there is no membrane.
 
-    Returns spikes (T, B, ...) of 0 and 1 in the type of `currents`, and the membrane (T, B, ...) after the
-    reset and the input, or None. Raises ValueError for an unknown name.
+    Returns spikes (T, B, ...) of 0 and 1 in the type of `currents` (their pooled values after a pooling), and the
+    membrane (T, B, ...) after the reset and the input, or None. Raises ValueError for an unknown name.
     """
     if surrogate not in SURROGATES:
         raise ValueError(f"surrogate {surrogate!r} is not one of {', '.join(SURROGATES)}")
     if reset not in RESETS:
         raise ValueError(f"reset {reset!r} is not one of {', '.join(RESETS)}")
-    spikes, trace = _LIF.apply(  # type: ignore[no-untyped-call]
-        currents, beta, threshold, surrogate, reset, membrane
-    )
-    return spikes, trace if membrane else None
+    if pooling is not None and pooling.kind not in POOLINGS:
+        raise ValueError(f"pooling {pooling.kind!r} is not one of {', '.join(POOLINGS)}")
+    if membrane and pooling is not None and not pooling.first:
+        raise ValueError("neurons whose spikes are pooled at once show no membrane")
+    steps = currents.shape[0] if steps is None else steps
+    kernel = kernel_for(currents)
+    if pooling is None or kernel.pools:
+        return _fire(kernel, currents, beta, threshold, Neurons(steps, surrogate, reset, membrane, pooling))
+    neurons = Neurons(steps, surrogate, reset, membrane)
+    if pooling.first:
+        currents = _pool_steps(currents, pooling)
+    spikes, trace = _fire(kernel, currents, beta, threshold, neurons)
+    return (spikes, trace) if pooling.first else (_pool_steps(spikes, pooling), None)
+
+
+def pool(signal: Tensor, kind: str, size: int) -> Tensor:
+    """Max or average pooling of (N, C, H, W) in windows of `size` x `size`."""
+    return F.max_pool2d(signal, size) if kind == "max" else F.avg_pool2d(signal, size)
+
+
+def _pool_steps(signal: Tensor, pooling: Pooling) -> Tensor:
+    """Of (L, B, C, H, W)."""
+    return pool(signal.flatten(0, 1), pooling.kind, pooling.size).unflatten(0, signal.shape[:2])
+
+
+def _fire(
+    kernel: Kernel, currents: Tensor, beta: Tensor, threshold: Tensor, neurons: Neurons
+) -> tuple[Tensor, Tensor | None]:
+    spikes, trace = _LIF.apply(currents, beta, threshold, kernel, neurons)  # type: ignore[no-untyped-call]
+    return spikes, trace if neurons.membrane else None
 
 
 class _LIF(torch.autograd.Function):
-    """The scan. It keeps the membrane trace only: spikes and resets are read off it in the backward pass."""
+    """The neurons for autograd: which tensors a kernel's backward pass needs, and what is done to parameters."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        currents: Tensor,
-        beta: Tensor,
-        threshold: Tensor,
-        surrogate: str,
-        reset: str,
-        membrane: bool,
-    ) -> tuple[Tensor, Tensor]:
-        trace = torch.empty_like(currents)
-        spikes = torch.empty_like(currents)
-        decay = beta.detach().clamp(0, 1).to(currents.dtype)
-        level = threshold.detach().to(currents.dtype)
-        for piece in _pieces(currents):
-            _scan(currents[:, piece], trace[:, piece], spikes[:, piece], decay, level, reset)
-        ctx.save_for_backward(trace, beta, threshold)
-        ctx.surrogate, ctx.reset, ctx.membrane = surrogate, reset, membrane
+        ctx: Any, currents: Tensor, beta: Tensor, threshold: Tensor, kernel: Kernel, neurons: Neurons
+    ) -> tuple[Tensor, Tensor | None]:
+        decay = beta.detach().clamp(0, 1)
+        spikes, trace = kernel.forward(currents, decay, threshold.detach(), neurons)
+        ctx.save_for_backward(trace if kernel.keeps_trace else currents, beta, threshold)
+        ctx.kernel, ctx.neurons, ctx.fixed = kernel, neurons, currents.shape[0] != neurons.steps
         # Outputs without a gradient arrive as None in backward instead of as a tensor of zeros.
         ctx.set_materialize_grads(False)
-        if not membrane:
+        if trace is not None and not neurons.membrane:
             ctx.mark_non_differentiable(trace)
         return spikes, trace
 
@@ -93,101 +113,28 @@ class _LIF(torch.autograd.Function):
     def backward(
         ctx: Any, spike_grad: Tensor | None, membrane_grad: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        trace, beta, threshold = ctx.saved_tensors
-        wanted = (ctx.needs_input_grad[1], ctx.needs_input_grad[2])
-        if not ctx.membrane:
+        kept, beta, threshold = ctx.saved_tensors
+        if not ctx.neurons.membrane:
             membrane_grad = None
         if spike_grad is None and membrane_grad is None:
-            return (None,) * 6
-        decay = beta.clamp(0, 1).to(trace.dtype)
-        level = threshold.to(trace.dtype)
-        current_grad = torch.empty_like(trace)
-        # Float64 sums of a few numbers a piece: the order of the pieces does not show in the result.
-        sums = torch.zeros(2, dtype=torch.float64, device=trace.device)
-        for piece in _pieces(trace):
-            grads = [None if g is None else g[:, piece] for g in (spike_grad, membrane_grad)]
-            _scan_back(
-                trace[:, piece], grads[0], grads[1], current_grad[:, piece], decay, level, ctx, wanted, sums
-            )
+            return (None,) * 5
+        wanted = (ctx.needs_input_grad[1], ctx.needs_input_grad[2])
+        grads = ctx.kernel.backward(
+            kept, beta.clamp(0, 1), threshold, spike_grad, membrane_grad, ctx.neurons, wanted
+        )
         inside = (beta >= 0) & (beta <= 1)
-        beta_grad = (sums[0] * inside).to(beta.dtype).reshape(beta.shape) if wanted[0] else None
-        threshold_grad = sums[1].to(threshold.dtype).reshape(threshold.shape) if wanted[1] else None
-        return current_grad, beta_grad, threshold_grad, None, None, None
+        beta_grad = _as_parameter(grads.decay, beta) if wanted[0] else None
+        return (
+            grads.currents,
+            None if beta_grad is None else beta_grad * inside,
+            _as_parameter(grads.level, threshold) if wanted[1] else None,
+            None,
+            None,
+        )
 
 
-def _pieces(values: Tensor) -> list[slice]:
-    """Slices of the batch dimension whose steps fit the cache; a GPU takes all at once."""
-    batch = values.shape[1]
-    if values.device.type != "cpu" or batch == 0:
-        return [slice(None)]
-    size = max(1, PIECE // max(1, math.prod(values.shape[2:])))
-    return [slice(start, min(start + size, batch)) for start in range(0, batch, size)]
-
-
-def _scan(currents: Tensor, trace: Tensor, spikes: Tensor, decay: Tensor, level: Tensor, reset: str) -> None:
-    """Fills trace and spikes. The order of the operations is snnTorch's: equal roundings, equal spikes."""
-    # What snnTorch's first step finds: v = 0, which is above a negative threshold. With v = 0 only
-    # the subtraction shows it.
-    first = (level < 0).to(level.dtype) * level
-    for t in range(currents.shape[0]):
-        v = trace[t]
-        if t == 0:
-            v.copy_(currents[0])
-            if reset == "subtract":
-                v.sub_(first)
-        else:
-            before, fired = trace[t - 1], spikes[t - 1]
-            torch.mul(before, decay, out=v)
-            if reset == "zero":
-                v.addcmul_(v, fired, value=-1.0)
-            v.add_(currents[t])
-            if reset == "subtract":
-                v.addcmul_(fired, level, value=-1.0)
-        torch.gt(v, level, out=spikes[t])
-
-
-def _scan_back(
-    trace: Tensor,
-    spike_grad: Tensor | None,
-    membrane_grad: Tensor | None,
-    current_grad: Tensor,
-    decay: Tensor,
-    level: Tensor,
-    ctx: Any,
-    wanted: tuple[bool, bool],
-    sums: Tensor,
-) -> None:
-    """Fills current_grad (the l_t of the module's docstring) and adds to the sums for beta and threshold."""
-    derivative = SURROGATES[ctx.surrogate]
-    steps = trace.shape[0]
-    # r_{t+1} and r_t as numbers: comparisons that give bools are several times slower on a CPU.
-    later, fired = torch.empty_like(trace[0]), torch.empty_like(trace[0])
-    resets = ctx.reset == "zero" or (wanted[1] and ctx.reset == "subtract")
-    for t in reversed(range(steps)):
-        total = current_grad[t]
-        if t == steps - 1:
-            total.zero_()
-        else:
-            torch.mul(current_grad[t + 1], decay, out=total)
-            if ctx.reset == "zero":
-                total.addcmul_(total, later, value=-1.0)
-        if spike_grad is not None:
-            local = derivative(trace[t] - level).mul_(spike_grad[t])
-            total.add_(local)
-            if wanted[1]:
-                sums[1] -= local.sum()
-        if membrane_grad is not None:
-            total.add_(membrane_grad[t])
-        if resets:
-            if t:
-                torch.gt(trace[t - 1], level, out=fired)
-            else:
-                fired.copy_(level < 0)
-        if wanted[1] and ctx.reset == "subtract":
-            sums[1] -= (total * fired).sum()
-        if wanted[0] and t:
-            decayed = total * trace[t - 1]
-            sums[0] += (
-                decayed.sum() if ctx.reset != "zero" else decayed.addcmul_(decayed, fired, value=-1.0).sum()
-            )
-        later, fired = fired, later
+def _as_parameter(grad: Tensor | None, parameter: Tensor) -> Tensor:
+    """The gradient of a parameter: kernels give one number a channel if either parameter has one."""
+    assert grad is not None
+    summed = grad.sum() if parameter.numel() == 1 else grad
+    return summed.to(parameter.dtype).reshape(parameter.shape)

@@ -1,9 +1,10 @@
-"""The neuron scan against hand-computed traces, stepped snntorch.Leaky, and autograd in float64."""
+"""Every backend against hand-computed traces, stepped snntorch.Leaky, and autograd in float64 (which only the plain
+backend computes in: the others are compared with it in test_lif_backends.py)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +13,19 @@ import snntorch.surrogate
 import torch
 from torch import Tensor
 
-from spenser_gee.network import lif as lif_module
+from spenser_gee.network import lif_plain
+from spenser_gee.network.backends import backend, describe_backends
 from spenser_gee.network.lif import RESETS, lif
+
+
+@pytest.fixture(params=["plain", "native"], autouse=True)
+def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    name: str = request.param
+    if (why := describe_backends()[name]).startswith("no"):
+        pytest.skip(f"{name} does not work here: {why}")
+    with backend(name):
+        yield name
+
 
 DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "atan": lambda u: 1 / (1 + (math.pi * u) ** 2),
@@ -188,7 +200,7 @@ def test_memory_layout_and_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch
     constant = x[:1].expand(4, 6, 3, 5, 5)
     settings = ("atan", "zero")
     whole = gradients(lif, (x, 0.9, 0.5), settings, (weights, None), (True, True))
-    monkeypatch.setattr(lif_module, "PIECE", 160)
+    monkeypatch.setattr(lif_plain, "PIECE", 160)
     for variant in (x, last):
         part = gradients(lif, (variant, 0.9, 0.5), settings, (weights, None), (True, True))
         assert torch.equal(part[0], whole[0])
