@@ -229,7 +229,7 @@ def main() -> None:
     lines = {(r["net"], r["mode"], r["terms"], r["seed"]) for r in results["lineage"]}
     cost = SEARCH.generations * SEARCH.population * (SEARCH.steps + FORWARD_COST)
     for seed in range(options.seeds):
-        task = make_task(data, settings, seed, torch.device("cpu"))
+        task = make_task(data.train, data.class_count, settings, seed, torch.device("cpu"))
         for net in options.nets.split(","):
             norm = net.endswith("1")
             for arm in [*ARMS, DRAWS, LONGER, DENSE]:

@@ -119,11 +119,16 @@ class Initialisation(Section):
 
 
 class Training(Section):
-    """The budget of one candidate: exactly one of the three."""
+    """The training of one candidate. Its budget: exactly one of epochs, steps, seconds."""
 
     epochs: Positive | None = None
     steps: Positive | None = None
     seconds: Annotated[Real, Field(gt=0.0)] | None = None
+    abandon: bool = True  # give up candidates that stay far behind the parent
+    memory_mb: Positive | None = (
+        1024  # for what the backward pass needs of a chunk of the batch; null = whole
+    )
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     @model_validator(mode="after")
     def _one_budget(self) -> Training:
@@ -145,6 +150,7 @@ class Config(Section):
     seed: NotNegative = 0
     grammar: str
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Literal["auto", "native", "triton", "plain"] = "auto"  # of the neurons; see `doctor`
     threads: Positive | None = (
         None  # CPU threads; null = one for a candidate, all cores for the final training
     )

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Status = Literal["complete", "infeasible", "timed_out", "failed"]
-STATUSES: tuple[Status, ...] = ("complete", "infeasible", "timed_out", "failed")
+Status = Literal["complete", "infeasible", "abandoned", "timed_out", "failed"]
+STATUSES: tuple[Status, ...] = ("complete", "infeasible", "abandoned", "timed_out", "failed")
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Evaluation:
     """The outcome of one evaluation.
 
     status: complete (it has a fitness); infeasible (the network cannot be built, or it is dead: silent or
-        saturated); timed_out; failed (an exception, a crash, out of memory, NaN).
+        saturated); abandoned (its training was given up, too far behind the parent's); timed_out; failed (an
+        exception, a crash, out of memory, NaN).
     objectives: named figures of merit; `fitness` (higher is better) is there if and only if complete.
     cost: what it took: seconds of each phase, parameters, steps, ...
     reason: one line on why it is not complete.

@@ -246,7 +246,7 @@ def test_the_summary_of_a_run(run: RunFolder) -> None:
         "generation": 2,
         "evaluations": 4,
         "failed": 1,
-        "statuses": {"complete": 2, "infeasible": 1, "timed_out": 1, "failed": 1},
+        "statuses": {"complete": 2, "infeasible": 1, "abandoned": 0, "timed_out": 1, "failed": 1},
         "redrawn": {"infeasible": 4, "duplicate": 6},
         "duplicates": 8,
         "history": [

@@ -70,7 +70,7 @@ def digits() -> Dataset:
 @functools.cache
 def task(seed: int = 0) -> Task:
     """EvoTrain: 140 digits in batches of 16; Fitness: 60."""
-    return make_task(digits(), SETTINGS, seed, torch.device("cpu"))
+    return make_task(digits().train, 10, SETTINGS, seed, torch.device("cpu"))
 
 
 def equal_states(one: torch.nn.Module, other: torch.nn.Module) -> bool:

@@ -134,6 +134,16 @@ def resume(
 
 
 @app.command()
+def doctor(
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """What this installation can use, and what it uses: versions, devices, threads, the neurons' backends."""
+    from spenser_gee.cli.doctor import doctor_command
+
+    doctor_command(json_)
+
+
+@app.command()
 def show(
     path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,

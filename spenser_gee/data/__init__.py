@@ -1,9 +1,11 @@
-"""Data: reading (datasets), dividing (splits), feeding (batches) and varying (augment) labelled images."""
+"""Data: reading (datasets), dividing (splits), sharing between processes (shared), feeding (batches) and varying
+(augment) labelled images."""
 
 from spenser_gee.data.augment import crop, cutout, flip, shift
 from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
 from spenser_gee.data.datasets import DATASET_NAMES, canonical_name, load_dataset, resolve_root
 from spenser_gee.data.image_data import Dataset, ImageData
+from spenser_gee.data.shared import SharedImages, map_images
 from spenser_gee.data.splits import Split, split
 from spenser_gee.data.torchvision_import import import_torchvision
 
@@ -13,6 +15,7 @@ __all__ = [
     "Batches",
     "Dataset",
     "ImageData",
+    "SharedImages",
     "Split",
     "canonical_name",
     "crop",
@@ -21,6 +24,7 @@ __all__ = [
     "flip",
     "import_torchvision",
     "load_dataset",
+    "map_images",
     "resolve_root",
     "shift",
     "split",

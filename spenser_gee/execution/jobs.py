@@ -28,10 +28,15 @@ class Job:
 @dataclass(frozen=True)
 class WorkerStart:
     """How a worker begins: `factory` ("package.module:function") is imported there and called once with
-    `arguments` (JSON-able); it loads the data, sets thread counts, and returns the `Evaluate` function."""
+    `arguments` (JSON-able); it prepares the data, sets thread counts, and returns the `Evaluate` function.
+
+    descriptors: open files of this process. A worker gets them open under the same numbers, which `arguments`
+        may therefore contain. They have to stay open until the executor is closed.
+    """
 
     factory: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    descriptors: tuple[int, ...] = ()
 
 
 class Executor(Protocol):

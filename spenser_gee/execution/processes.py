@@ -134,7 +134,7 @@ class ProcessExecutor:
                 [sys.executable, "-c", f"from spenser_gee.execution.worker import main; main({descriptor})"],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
-                pass_fds=(descriptor,),
+                pass_fds=(descriptor, *self._start.descriptors),
                 # Its own process group: Ctrl-C does not reach it, and killing it kills its children too.
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},

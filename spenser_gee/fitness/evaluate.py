@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from spenser_gee.evaluation import Evaluation
+from spenser_gee.evaluation import Evaluation, Status
 from spenser_gee.initialisation.evolve import InnerRecord, InnerSettings, ParentGenes, evolve_start
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
@@ -17,7 +17,9 @@ from spenser_gee.phenotype.spec import LIF, NetworkSpec
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.measure import Measurement, measure
+from spenser_gee.training.mode import PLAIN, Mode
 from spenser_gee.training.pace import expected_steps
+from spenser_gee.training.rival import Rival
 from spenser_gee.training.source import Source
 from spenser_gee.training.train import Budget, TrainingRecord, train
 
@@ -53,13 +55,16 @@ def evaluate(
     seed: int,
     *,
     parent: ParentGenes | None = None,
+    rival: Rival | None = None,
+    mode: Mode = PLAIN,
     deadline: float = math.inf,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Evaluated:
     """Evolves the start of `spec`, trains it on EvoTrain and measures its accuracy on Fitness.
 
     Everything that is random follows from `seed`; equal arguments give equal results, and networks that are
-    given the same seed see the same batches and the same spike noise.
+    given the same seed see the same batches and the same spike noise. The training is given up if it stays too far
+    behind `rival`.
     """
     try:
         plan = plan_network(spec, task.input_shape, task.classes)
@@ -69,9 +74,9 @@ def evaluate(
     source = task.evo_train
     network = build_network(plan, source.time_steps, derive_seed(seed, "weights"))
     network.to(source.device)
-    steps = expected_steps(network, spec, source, budget, derive_seed(seed, "pace"))
+    steps = expected_steps(network, spec, source, budget, derive_seed(seed, "pace"), mode)
     start = evolve_start(
-        network, plan, source, inner, steps, derive_seed(seed, "start"), parent, deadline=deadline
+        network, plan, source, inner, steps, derive_seed(seed, "start"), parent, mode=mode, deadline=deadline
     )
     # After the inner search, which draws masks of its own.
     network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))
@@ -84,6 +89,8 @@ def evaluate(
         budget,
         deadline=deadline,
         check_alive_after=int(steps * CHECK_ALIVE_AT),
+        rival=rival,
+        mode=mode,
         on_step=on_step,
     )
     cost = {
@@ -104,6 +111,7 @@ def evaluate(
         spec,
         task.fitness.once(),
         task.fitness.stimulus(spec, derive_seed(seed, "fitness"), augment=False),
+        mode,
     )
     cost["measuring_seconds"] = time.monotonic() - measured
     details["firing_rates"] = list(result.firing_rates)
@@ -111,12 +119,17 @@ def evaluate(
     return Evaluated(evaluation, network if evaluation.status == "complete" else None, start)
 
 
+# What becomes of a candidate whose training did not end complete.
+_STATUS: dict[str, Status] = {
+    "dead": "infeasible",
+    "abandoned": "abandoned",
+    "timed_out": "timed_out",
+    "not_finite": "failed",
+}
+
+
 def _incomplete(record: TrainingRecord, cost: dict[str, float], details: dict[str, object]) -> Evaluation:
-    if record.outcome == "dead":
-        return Evaluation("infeasible", cost=cost, reason=record.reason, details=details)
-    if record.outcome == "timed_out":
-        return Evaluation("timed_out", cost=cost, reason=record.reason, details=details)
-    return Evaluation("failed", cost=cost, reason=record.reason, details=details)
+    return Evaluation(_STATUS[record.outcome], cost=cost, reason=record.reason, details=details)
 
 
 def _measured(

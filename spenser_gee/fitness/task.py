@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from spenser_gee.data import Dataset, load_dataset, split
+from spenser_gee.data import Dataset, ImageData, load_dataset, split
 from spenser_gee.errors import input_error
 from spenser_gee.fitness.evaluate import Task
 from spenser_gee.training.source import Source
@@ -35,15 +35,18 @@ class DataSettings:
         )
 
 
-def make_task(data: Dataset, settings: DataSettings, seed: int, device: torch.device) -> Task:
+def make_task(
+    train: ImageData, classes: int, settings: DataSettings, seed: int, device: torch.device
+) -> Task:
     """EvoTrain and Fitness of the training data, split by the run's seed, on `device`."""
-    parts = split(data.train.labels, seed, settings.fitness_share, settings.train_subset)
-    train = data.train.to(device)
+    parts = split(train.labels, seed, settings.fitness_share, settings.train_subset)
+    there = train.to(device)
+    channels, height, width = train.images.shape[1:]
     return Task(
-        Source(train, parts.evo_train.to(device), settings.batch_size, settings.time_steps),
-        Source(train, parts.fitness.to(device), settings.batch_size, settings.time_steps),
-        data.input_shape,
-        data.class_count,
+        Source(there, parts.evo_train.to(device), settings.batch_size, settings.time_steps),
+        Source(there, parts.fitness.to(device), settings.batch_size, settings.time_steps),
+        (channels, height, width),
+        classes,
     )
 
 

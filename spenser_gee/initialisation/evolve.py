@@ -20,12 +20,14 @@ from spenser_gee.initialisation.cma_search import Centre, CMAResult, CMASettings
 from spenser_gee.initialisation.inherit import inherited_genes, inherited_weights
 from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy, temporal_difference
 from spenser_gee.initialisation.start import GeneStart, StartFrame, plain_start, random_start
+from spenser_gee.initialisation.together import Ensemble, networks_at_once, train_together
 from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.phenotype.plan import Plan
 from spenser_gee.phenotype.spec import ConstantRate
 from spenser_gee.rng import derive_seed
-from spenser_gee.training.liveness import dead_reason, probe
+from spenser_gee.training.liveness import dead_reason, probe, responds
 from spenser_gee.training.losses import loss_value, needs_membrane
+from spenser_gee.training.mode import PLAIN, Mode, run_network
 from spenser_gee.training.source import Source
 from spenser_gee.training.train import Budget, train
 
@@ -100,6 +102,7 @@ def evolve_start(
     seed: int,
     parent: ParentGenes | None = None,
     *,
+    mode: Mode = PLAIN,
     deadline: float = math.inf,
 ) -> InnerRecord:
     """Sets the genes of `network` (in place) and says how they were found.
@@ -109,6 +112,7 @@ def evolve_start(
         training_steps: of the training that follows; with `budget_share` it caps the search. None: no cap.
         seed: of this candidate's draws.
         parent: whose genes may be inherited.
+        mode: memory and precision of the short trainings.
         deadline: of `time.monotonic()`; starts that are tried after it count as dead.
     """
     if not plan.encodings:
@@ -126,7 +130,7 @@ def evolve_start(
     fitted = _fit_to_budget(settings, training_steps)
     if fitted is None:
         return InnerRecord(base, f"{name} (the budget is too small for a generation)")
-    trial = Trial(network, plan, source, frame, fitted.steps, seed, deadline)
+    trial = Trial(network, plan, source, frame, fitted.steps, seed, deadline, mode)
     cma = CMASettings(
         fitted.generations,
         fitted.population,
@@ -209,9 +213,11 @@ class Trial:
         steps: int,
         seed: int,
         deadline: float = math.inf,
+        mode: Mode = PLAIN,
     ) -> None:
         self._network, self._plan, self._source, self._frame = network, plan, source, frame
-        self._steps, self.seed, self._deadline = steps, seed, deadline
+        self._steps, self.seed, self._deadline, self._mode = steps, seed, deadline, mode
+        self.at_once: int | None = None  # networks side by side; None: as many as pay
         self._birth = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
     def restore(self) -> None:
@@ -221,7 +227,54 @@ class Trial:
     def generation(self, starts: Sequence[GeneStart], generation: int) -> list[Terms]:
         """The terms of each start, on batches and spike noise that the whole generation shares."""
         seed = derive_seed(self.seed, "inner batches", generation)
-        return [self.terms(start, seed, batches=1) for start in starts]
+        source = self._source
+        size = min(
+            self.at_once
+            or networks_at_once(self._plan, source.time_steps, source.batch_size, self._mode, source.device),
+            len(starts),
+        )
+        if size == 1:
+            return [self.terms(start, seed, batches=1) for start in starts]
+        groups = [starts[first : first + size] for first in range(0, len(starts), size)]
+        return [terms for group in groups for terms in self._terms_together(group, seed)]
+
+    def _terms_together(self, starts: Sequence[GeneStart], seed: int) -> list[Terms]:
+        """As `terms` for each start, on one batch, with all networks side by side."""
+        spec = self._plan.spec
+        members = [self._newborn(start) for start in starts]
+        ensemble = Ensemble(self._network, members)
+        stream = self._source.training(seed)
+        stimulus = self._source.stimulus(spec, seed, augment=False)
+        images, labels = next(stream)
+        held_out = stimulus(images)
+        with torch.no_grad():
+            spikes, membranes = ensemble.outputs(held_out, membrane=True)
+        assert membranes is not None
+        alive = torch.stack([responds(membrane) for membrane in membranes])
+        if self._steps:
+            alive &= train_together(ensemble, spec, stream, stimulus, self._steps, self._deadline).to(
+                alive.device
+            )
+        with torch.no_grad():
+            outputs: tuple[Tensor, Tensor | None] = (spikes, membranes)
+            if self._steps:
+                outputs = ensemble.outputs(held_out, needs_membrane(spec.loss))
+            losses = ensemble.losses(spec, outputs, labels)
+            r1 = torch.stack([temporal_difference(member) for member in outputs[0]])
+        # One answer from the device for all.
+        rows = torch.stack((alive.to(losses.dtype), losses, r1), 1).tolist()
+        return [
+            Terms(loss, difference, spatial_entropy(start.G))
+            if lives and math.isfinite(loss) and math.isfinite(difference)
+            else DEAD
+            for start, (lives, loss, difference) in zip(starts, rows, strict=True)
+        ]
+
+    def _newborn(self, start: GeneStart) -> dict[str, Tensor]:
+        """The weights of birth with the genes of a start."""
+        self.restore()
+        self._frame.apply(self._network, start)
+        return {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
 
     def terms(self, start: GeneStart, seed: int, batches: int, reach: int = 1) -> Terms:
         """L after the short training (`reach` times as long as the search's), on `batches` batches that it has not
@@ -244,7 +297,9 @@ class Trial:
             # The beginning of the training to come, not a whole schedule pressed into a few steps.
             beginning = replace(spec, schedule=ConstantRate())
             budget = Budget(steps=steps)
-            record = train(network, beginning, stream, stimulus, budget, deadline=self._deadline)
+            record = train(
+                network, beginning, stream, stimulus, budget, deadline=self._deadline, mode=self._mode
+            )
             if record.outcome != "complete":
                 return DEAD
             output = self._output(held_out)
@@ -260,8 +315,8 @@ class Trial:
 
     @torch.no_grad()
     def _output(self, signal: Tensor) -> Output:
-        output: Output = self._network(signal, membrane=needs_membrane(self._plan.spec.loss))
-        return output
+        membrane = needs_membrane(self._plan.spec.loss)
+        return run_network(self._network, signal, self._mode, membrane=membrane)
 
 
 def _guard(

@@ -54,6 +54,11 @@ def kernel_for(currents: Tensor) -> Kernel:
     return _PLAIN
 
 
+def backend_in_use(device: torch.device) -> str:
+    """Which backend runs float32 neurons on a device, as it is chosen now."""
+    return kernel_for(torch.empty(0, device=device)).name
+
+
 def fuses_pooling(signal: Tensor) -> bool:
     """Whether neurons and pooling of such a signal are one pass."""
     return kernel_for(signal).pools

@@ -102,7 +102,7 @@ class SpikingNetwork(nn.Module):
         self.genes = Genes(plan) if plan.encodings else None
         self._sources = {unit: _last_layer(plan, unit) for unit in _source_units(plan)}
         self._fused = fused_poolings(plan, set(self._sources.values()))
-        self._prefers_channels_last = prefers_channels_last(plan)
+        self.channels_last = prefers_channels_last(plan)  # where the backend fuses pooling
         if self.genes is not None:
             beta1, beta2, sigma = preserving_start(plan)
             generator = torch.Generator().manual_seed(derive_seed(seed, "genes"))
@@ -166,7 +166,7 @@ class SpikingNetwork(nn.Module):
             raise ValueError(f"the input has shape {tuple(x.shape)}, expected {expected}")
         run = _Run(self.time_steps, x.shape[1], membrane, rates)
         signal = x.flatten(0, 1)
-        if self._prefers_channels_last and fuses_pooling(x):
+        if self.channels_last and fuses_pooling(x):
             signal = channels_last(signal)
         # Firing rates are those of the neurons, not of what a pooling leaves of them.
         fused = {} if rates else self._fused

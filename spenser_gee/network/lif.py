@@ -82,7 +82,8 @@ def pool(signal: Tensor, kind: str, size: int) -> Tensor:
 
 def _pool_steps(signal: Tensor, pooling: Pooling) -> Tensor:
     """Of (L, B, C, H, W)."""
-    return pool(signal.flatten(0, 1), pooling.kind, pooling.size).unflatten(0, signal.shape[:2])
+    pooled = pool(signal.flatten(0, 1), pooling.kind, pooling.size)
+    return pooled.view(*signal.shape[:2], *pooled.shape[1:])
 
 
 def _fire(
@@ -97,17 +98,22 @@ class _LIF(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, currents: Tensor, beta: Tensor, threshold: Tensor, kernel: Kernel, neurons: Neurons
+        currents: Tensor, beta: Tensor, threshold: Tensor, kernel: Kernel, neurons: Neurons
     ) -> tuple[Tensor, Tensor | None]:
-        decay = beta.detach().clamp(0, 1)
-        spikes, trace = kernel.forward(currents, decay, threshold.detach(), neurons)
+        return kernel.forward(currents.detach(), beta.detach().clamp(0, 1), threshold.detach(), neurons)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor | None]) -> None:
+        currents, beta, threshold, kernel, neurons = inputs
+        trace = output[1]
         ctx.save_for_backward(trace if kernel.keeps_trace else currents, beta, threshold)
-        ctx.kernel, ctx.neurons, ctx.fixed = kernel, neurons, currents.shape[0] != neurons.steps
+        ctx.kernel, ctx.neurons = kernel, neurons
+        ctx.fixed = currents.shape[0] != neurons.steps
+        ctx.type = currents.dtype
         # Outputs without a gradient arrive as None in backward instead of as a tensor of zeros.
         ctx.set_materialize_grads(False)
         if trace is not None and not neurons.membrane:
             ctx.mark_non_differentiable(trace)
-        return spikes, trace
 
     @staticmethod
     def backward(
@@ -122,15 +128,54 @@ class _LIF(torch.autograd.Function):
         grads = ctx.kernel.backward(
             kept, beta.clamp(0, 1), threshold, spike_grad, membrane_grad, ctx.neurons, wanted
         )
-        inside = (beta >= 0) & (beta <= 1)
+        currents_grad = grads.currents
+        if ctx.fixed and currents_grad.shape[0] != 1:
+            currents_grad = currents_grad.sum(0, keepdim=True)
         beta_grad = _as_parameter(grads.decay, beta) if wanted[0] else None
-        return (
-            grads.currents,
-            None if beta_grad is None else beta_grad * inside,
-            _as_parameter(grads.level, threshold) if wanted[1] else None,
-            None,
-            None,
+        if beta_grad is not None:
+            beta_grad = beta_grad * ((beta >= 0) & (beta <= 1))
+        threshold_grad = _as_parameter(grads.level, threshold) if wanted[1] else None
+        return currents_grad.to(ctx.type), beta_grad, threshold_grad, None, None
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        currents: Tensor,
+        beta: Tensor,
+        threshold: Tensor,
+        kernel: Kernel,
+        neurons: Neurons,
+    ) -> tuple[tuple[Tensor, Tensor | None], tuple[int, int | None]]:
+        """Many networks at once: they lie side by side as channels, each with its own parameters."""
+        many = info.batch_size
+        where = in_dims[0]
+        stacked = (
+            currents.unsqueeze(2).expand(-1, -1, many, *currents.shape[2:])
+            if where is None
+            else currents.movedim(where, 2)
         )
+        channels = stacked.shape[3] if stacked.dim() > 3 else 1
+        side_by_side = stacked.flatten(2, 3) if stacked.dim() > 3 else stacked
+        spikes, trace = _LIF.apply(  # type: ignore[no-untyped-call]
+            side_by_side,
+            _of_each(beta, in_dims[1], many, channels),
+            _of_each(threshold, in_dims[2], many, channels),
+            kernel,
+            neurons,
+        )
+
+        def apart(values: Tensor) -> Tensor:
+            return values.unflatten(2, (many, channels)) if stacked.dim() > 3 else values  # type: ignore[no-untyped-call]
+
+        return (apart(spikes), None if trace is None else apart(trace)), (2, None if trace is None else 2)
+
+
+def _of_each(parameter: Tensor, where: int | None, many: int, channels: int) -> Tensor:
+    """A parameter of `many` networks for their channels side by side; one number if they have it in common."""
+    if where is None:
+        return parameter if parameter.numel() == 1 else parameter.repeat(many)
+    return parameter.movedim(where, 0).reshape(many, -1).expand(many, channels).reshape(-1)
 
 
 def _as_parameter(grad: Tensor | None, parameter: Tensor) -> Tensor:

@@ -11,10 +11,12 @@ import torch
 
 from spenser_gee.data import ImageData
 from spenser_gee.errors import input_error
+from spenser_gee.network.backends import use_backend
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.rng import derive_seed
 from spenser_gee.session.setup import Setup
 from spenser_gee.training.measure import Measurement, measure
+from spenser_gee.training.mode import Mode
 from spenser_gee.training.saved import SavedNetwork, load_network, save_network
 from spenser_gee.training.source import Source
 from spenser_gee.training.train import Budget, train
@@ -30,6 +32,7 @@ def train_and_test(
     """
     reuse_large_blocks()
     torch.set_num_threads(setup.training_threads)
+    use_backend(setup.backend)
     seed = derive_seed(setup.config.seed, "final")
     source = train_source(setup)
     network = saved.network
@@ -40,6 +43,7 @@ def train_and_test(
         source.training(seed),
         source.stimulus(saved.spec, derive_seed(seed, "training"), augment=True),
         Budget(steps=epochs * source.steps_per_epoch),
+        mode=training_mode(setup),
         on_step=lambda step, share: progress(share),
     )
     if record.outcome != "complete":
@@ -70,12 +74,18 @@ def measure_on_test(setup: Setup, saved: SavedNetwork) -> Measurement:
     """Accuracy on the test images."""
     source = _source(setup, setup.data.test)
     seed = derive_seed(setup.config.seed, "test")
-    return measure(saved.network, saved.spec, source.once(), source.stimulus(saved.spec, seed, augment=False))
+    stimulus = source.stimulus(saved.spec, seed, augment=False)
+    return measure(saved.network, saved.spec, source.once(), stimulus, training_mode(setup))
 
 
 def train_source(setup: Setup) -> Source:
     """All training images."""
     return _source(setup, setup.data.train)
+
+
+def training_mode(setup: Setup) -> Mode:
+    """Memory and precision, as in the search."""
+    return Mode.of_settings(setup.config.training.model_dump())
 
 
 def load_best(setup: Setup, path: Path) -> SavedNetwork:

@@ -38,6 +38,7 @@ CHANGEABLE = (
     "final.epochs",
     "data.root",
     "device",
+    "backend",
     "threads",
 )
 
@@ -59,7 +60,11 @@ def start_run(
     setup = set_up(config, grammar, data_root)
     if announce is not None:
         announce(setup)
-    environment = {"builder": BUILDER_VERSION, **describe_environment(config.seed)}
+    environment = {
+        "builder": BUILDER_VERSION,
+        "backend": setup.backend,
+        **describe_environment(config.seed),
+    }
     start = None if config.search.start is None else read_text(config.search.start)
     folder = RunFolder.create(
         out,
@@ -104,6 +109,7 @@ def resume_run(
             config = config.model_copy(update={"grammar": str(grammar_path.resolve())})
         setup = set_up(_with_own_start(folder, config), grammar, data_root)
         _check_parent(setup, folder)
+        _compare_backend(setup, folder, warn)
         if grammar.sha256 != folder.grammar_sha256():
             adopt_grammar(folder, grammar, drop_unreadable, warn)
         folder.write_config(_resolved(config, setup))
@@ -191,6 +197,16 @@ def _check_builder(folder: RunFolder) -> None:
         )
 
 
+def _compare_backend(setup: Setup, folder: RunFolder, warn: Callable[[str], None]) -> None:
+    """Results of backends differ in their last digits; a search can take another way from there."""
+    before = folder.environment().get("backend", "plain")
+    if before != setup.backend:
+        warn(
+            f"The neurons ran on the {before} backend when this run began, and run on {setup.backend} now: "
+            f"results may differ in their last digits (--set backend={before} keeps it, where it works)"
+        )
+
+
 def _check_parent(setup: Setup, folder: RunFolder) -> None:
     """The search and the final training go on from the trained best network. Raises InputError without it."""
     best = folder.best_before(folder.generations_done())
@@ -257,7 +273,8 @@ class _Evaluator:
     ) -> Iterator[tuple[int, Evaluation]]:
         # One draw for the whole generation: the same weights' seeds, data order and spike noise for all.
         seed = derive_seed(self.setup.config.seed, "generation", generation)
-        parent = self._parent_weights(generation)
+        best = self.folder.best_before(generation)
+        parent, curve = self._parent_weights(best), self._best_curve(best)
         jobs = [
             Job(
                 candidate.id,
@@ -267,19 +284,32 @@ class _Evaluator:
                     "seed": seed,
                     "parent": parent,
                     "save": str(self.folder.weights_path(candidate.id, generation)),
+                    # The best itself is never given up: the others are compared with it.
+                    "rival": None if best is not None and candidate.id == best[0] else curve,
                 },
             )
             for candidate in candidates
         ]
         yield from self.executor.run(jobs)
 
-    def _parent_weights(self, generation: int) -> str | None:
+    def _best_curve(self, best: tuple[int, int] | None) -> list[Any] | None:
+        """The best network's learning curve in the generation before: it is known before this one begins, so that
+        neither the order of the results nor the number of workers changes what is given up."""
+        if best is None or not self.setup.config.training.abandon:
+            return None
+        with self.folder.trusting():
+            curve = dict(self.folder.evaluations(best[0]))[best[1]].details["curve"]
+            # An earlier version recorded no accuracies: then nothing is given up yet.
+            if any(len(entry) != 3 for entry in curve):
+                return None
+            return [[int(step), float(loss), float(accuracy)] for step, loss, accuracy in curve]
+
+    def _parent_weights(self, best: tuple[int, int] | None) -> str | None:
         """The trained parent: in every generation all candidates inherit from it, the parent itself too, so
         that what is compared is the architecture. Random search has no parents."""
-        if self.setup.config.search.strategy == "random":
+        if best is None or self.setup.config.search.strategy == "random":
             return None
-        best = self.folder.best_before(generation)
-        return None if best is None else str(self.folder.weights_path(*best))
+        return str(self.folder.weights_path(*best))
 
 
 class _SessionRecord(RunRecord):

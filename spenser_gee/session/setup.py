@@ -4,7 +4,7 @@ anything is trained."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from spenser_gee.config import Config, Mutation
-from spenser_gee.data import Dataset, resolve_root, split
+from spenser_gee.data import Dataset, SharedImages, map_images, resolve_root, split
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
 from spenser_gee.fitness.task import DataSettings, choose_device
@@ -28,6 +28,7 @@ from spenser_gee.genotype import (
 )
 from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import Grammar
+from spenser_gee.network.backends import resolve_backend
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
 from spenser_gee.search import Described, OnePlusLambda, RandomSearch, Space
@@ -42,32 +43,40 @@ _ALL_THREADS = torch.get_num_threads()
 class Setup:
     """Everything that a run is made of.
 
+    shared: the training images of `data` for workers, who read the same memory.
+    backend: of the neurons, resolved.
     threads: of each process that evaluates candidates. training_threads: of the training after the search.
     """
 
     config: Config
     grammar: Grammar
     data: Dataset
+    shared: SharedImages
     data_settings: DataSettings
     device: torch.device
+    backend: str
     threads: int
     training_threads: int
     strategy: ElitistSearch[Genotype]
 
     @property
     def worker_start(self) -> WorkerStart:
-        """How a worker begins."""
+        """How a worker begins. It needs this object for as long as workers start."""
         config = self.config
         return WorkerStart(
             "spenser_gee.fitness.worker:make_evaluate",
             {
                 "data": vars(self.data_settings),
+                "images": self.shared.address,
+                "classes": self.data.class_count,
                 "initialisation": config.initialisation.model_dump(),
                 "training": config.training.model_dump(),
                 "seed": config.seed,
                 "device": str(self.device),
+                "backend": self.backend,
                 "threads": self.threads,
             },
+            (self.shared.descriptor,),
         )
 
 
@@ -92,10 +101,15 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     """Loads the data and checks everything. Raises InputError."""
     settings = data_settings(config, data_root)
     device = choose_device(config.device)
+    # Here, not in the workers: it may take seconds the first time, for a build that all of them use.
+    backend = resolve_backend(config.backend, device)
     check_sizes(grammar, config.search.sizes)
     data = settings.load()
     # Workers split for themselves: here it is only tried, before anything is written.
     split(data.train.labels, config.seed, settings.fitness_share, settings.train_subset)
+    # In memory once for all processes, this one too.
+    shared = SharedImages(data.train)
+    data = replace(data, train=map_images(**shared.address))
     space = make_space(config, grammar, data)
     start = _start_genotype(config, grammar, space)
     search = config.search
@@ -107,7 +121,10 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     # The number of threads decides in which order floats are summed, so it must not follow from the number of
     # workers. Workers with one thread each are also faster than threads within an operation.
     threads = config.threads or 1
-    return Setup(config, grammar, data, settings, device, threads, config.threads or _ALL_THREADS, strategy)
+    training_threads = config.threads or _ALL_THREADS
+    return Setup(
+        config, grammar, data, shared, settings, device, backend, threads, training_threads, strategy
+    )
 
 
 def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotype]:

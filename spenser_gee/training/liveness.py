@@ -23,6 +23,12 @@ def probe(network: SpikingNetwork, signal: Tensor) -> Output:
     return output
 
 
+def responds(membrane: Tensor) -> Tensor:
+    """Whether a finite output membrane (T, B, classes) depends on the sample: a boolean on its device."""
+    spread = membrane - membrane[:, :1]
+    return torch.isfinite(spread).all() & (spread != 0).any()
+
+
 def dead_reason(output: Output) -> str | None:
     """Why the outputs do not depend on the input, or None where they do.
 

@@ -6,6 +6,7 @@ loss is snnTorch's.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -49,8 +50,10 @@ def _mse_count(loss: MSECount, spikes: Tensor, targets: Tensor) -> Tensor:
     # As snntorch.functional.mse_count_loss, but the targets T * rate are not cut to whole spikes: otherwise
     # rates such as 0.95 and 0.99 would be the same gene at T = 10.
     steps, _, classes = spikes.shape
-    wanted = spikes.new_full((len(targets), classes), loss.incorrect * steps)
-    wanted.scatter_(1, targets[:, None], loss.correct * steps)
+    hit = targets[:, None] == torch.arange(classes, device=targets.device)
+    wanted = torch.where(
+        hit, spikes.new_full((), loss.correct * steps), spikes.new_full((), loss.incorrect * steps)
+    )
     return F.mse_loss(spikes.sum(0), wanted) / steps
 
 

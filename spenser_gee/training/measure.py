@@ -12,6 +12,7 @@ from torch import Tensor
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.losses import decision_values, loss_value, needs_membrane
+from spenser_gee.training.mode import PLAIN, Mode, run_network
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ def measure(
     spec: NetworkSpec,
     batches: Iterable[tuple[Tensor, Tensor]],
     stimulus: Callable[[Tensor], Tensor],
+    mode: Mode = PLAIN,
 ) -> Measurement:
     """Runs `network` over all `batches`. The predicted class has the largest spike count (SPENSER, section 5),
     or the largest mean membrane where the loss reads the membrane; ties go to the lowest class."""
@@ -45,7 +47,7 @@ def measure(
     rates: Tensor | float = 0.0
     count = 0
     for images, labels in batches:
-        output = network(stimulus(images), membrane=needs_membrane(spec.loss), rates=True)
+        output = run_network(network, stimulus(images), mode, membrane=needs_membrane(spec.loss), rates=True)
         right = decision_values(spec.loss, output).argmax(1) == labels
         correct += right.sum()
         loss += loss_value(spec.loss, output, labels) * len(labels)

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from spenser_gee.phenotype.spec import SGD, Adam, AdamW, CosineRate, Optimiser, RMSProp, Schedule, StepRate
 
 
-def make_optimiser(spec: Optimiser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimiser(spec: Optimiser, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
     """The torch optimiser of a spec, fused where torch has it (2.6 x on small CPU nets)."""
     chosen = list(parameters)
     if isinstance(spec, SGD):

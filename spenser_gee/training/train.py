@@ -13,11 +13,17 @@ from torch import Tensor, nn
 
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.training.chunks import samples_at_once
 from spenser_gee.training.liveness import NOT_FINITE, dead_reason, probe
-from spenser_gee.training.losses import loss_value, needs_membrane
+from spenser_gee.training.losses import decision_values, loss_value, needs_membrane
+from spenser_gee.training.meter import Entry, Meter, all_finite
+from spenser_gee.training.mode import PLAIN, Mode, run_network
 from spenser_gee.training.optimisers import make_optimiser, rate_factor
+from spenser_gee.training.rival import Rival
 
-Outcome = Literal["complete", "dead", "not_finite", "timed_out"]
+Outcome = Literal["complete", "dead", "not_finite", "timed_out", "abandoned"]
+
+NO_WEIGHTS = "the weights are not finite"
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,12 @@ class Budget:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What a training did. `curve` holds (step, mean loss since the last entry)."""
+    """What a training did. `curve` holds (step, mean loss and accuracy since the last entry)."""
 
     outcome: Outcome
     steps: int
     seconds: float
-    curve: tuple[tuple[int, float], ...]
+    curve: tuple[tuple[int, float, float], ...]
     reason: str = ""
 
 
@@ -60,6 +66,8 @@ def train(
     deadline: float = math.inf,
     check_alive_after: int | None = None,
     curve_every: int = 20,
+    rival: Rival | None = None,
+    mode: Mode = PLAIN,
     on_step: Callable[[int, float], None] | None = None,
 ) -> TrainingRecord:
     """Trains `network` in place.
@@ -69,63 +77,92 @@ def train(
         stimulus: images -> (T, B, C, H, W).
         deadline: of `time.monotonic()`; past it the outcome is timed_out.
         check_alive_after: after so many steps, stop with outcome `dead` if the outputs ignore the input.
-        curve_every: steps between entries of the curve, which are the only times that the device is waited for.
+        curve_every: steps between entries of the curve, which are the only times that a CPU is asked for numbers;
+            a GPU is not waited for even then.
+        rival: stop with outcome `abandoned` at an entry of the curve that is too far behind it.
+        mode: memory (the batch is cut into chunks that fit; the gradient is the whole batch's) and precision.
         on_step: called with (step, share done), for progress.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimiser = make_optimiser(spec.optimiser, parameters)
-    membrane = needs_membrane(spec.loss)
     network.train()
     begin = time.monotonic()
-    curve: list[tuple[int, float]] = []
-    total = torch.zeros((), device=parameters[0].device)
-    step = counted = 0
+    curve: list[tuple[int, float, float]] = []
+    meter = Meter(parameters, curve_every)
+    at_once = samples_at_once(network.plan, network.time_steps, mode.memory)
+    step = 0
+
+    def share() -> float:
+        return budget.progress(step, time.monotonic() - begin)
 
     def record(outcome: Outcome, reason: str = "") -> TrainingRecord:
         return TrainingRecord(outcome, step, time.monotonic() - begin, tuple(curve), reason)
 
-    while (progress := budget.progress(step, time.monotonic() - begin)) < 1.0:
+    def stop(entries: Sequence[Entry]) -> TrainingRecord | None:
+        """Notes the entries; the record of the training if one of them ends it."""
+        for entry in entries:
+            if reason := _not_finite(entry):
+                return record("not_finite", f"{reason} at step {entry.step}")
+            curve.append((entry.step, entry.loss, entry.accuracy))
+            if rival is not None and (reason := rival.reason_to_give_up(entry)):
+                return record("abandoned", reason)
+        return None
+
+    while (progress := share()) < 1.0:
         if time.monotonic() > deadline:
             return record("timed_out", f"training was at step {step}")
         images, labels = next(batches)
         signal = stimulus(images)
         if step == check_alive_after and (reason := dead_reason(probe(network, signal))):
-            if broken := _not_finite(0.0, parameters):
-                return record("not_finite", f"{broken} at step {step}")
+            if not bool(all_finite(parameters)):
+                return record("not_finite", f"{NO_WEIGHTS} at step {step}")
             return record("not_finite" if reason == NOT_FINITE else "dead", reason)
         _set_rate(optimiser, spec.optimiser.lr * rate_factor(spec.schedule, progress))
-        loss = loss_value(spec.loss, network(signal, membrane=membrane), labels)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        meter.add(*_gradients(network, spec, signal, labels, mode, at_once), len(labels))
         if spec.clip is not None:
             nn.utils.clip_grad_norm_(parameters, spec.clip.norm)
         optimiser.step()
-        total += loss.detach()
         step += 1
-        counted += 1
         if on_step is not None:
-            on_step(step, budget.progress(step, time.monotonic() - begin))
-        if counted == curve_every:
-            if reason := _not_finite(total.item() / counted, parameters):
-                return record("not_finite", f"{reason} at step {step}")
-            curve.append((step, total.item() / counted))
-            total.zero_()
-            counted = 0
-    if counted:
-        if reason := _not_finite(total.item() / counted, parameters):
-            return record("not_finite", f"{reason} at step {step}")
-        curve.append((step, total.item() / counted))
-    return record("complete")
+            on_step(step, share())
+        if ended := stop(meter.read(step, share())):
+            return ended
+    return stop(meter.rest(step, 1.0)) or record("complete")
 
 
-def _not_finite(loss: float, parameters: Sequence[nn.Parameter]) -> str | None:
+def _gradients(
+    network: SpikingNetwork,
+    spec: NetworkSpec,
+    signal: Tensor,
+    labels: Tensor,
+    mode: Mode,
+    at_once: int | None,
+) -> tuple[Tensor, Tensor]:
+    """Adds the gradient of the batch's mean loss to the weights; that loss and the number of correct answers.
+
+    at_once: samples that a pass may have. All losses are means over the samples, so chunks count by their sizes.
+    """
+    size = len(labels)
+    passes = math.ceil(size / (at_once or size))
+    chunk = math.ceil(size / passes)
+    losses, right = [], []
+    for some, wanted in zip(torch.split(signal, chunk, 1), torch.split(labels, chunk), strict=True):
+        output = run_network(network, some, mode, membrane=needs_membrane(spec.loss))
+        loss = loss_value(spec.loss, output, wanted)
+        if len(wanted) < size:
+            loss = loss * (len(wanted) / size)
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+        right.append((decision_values(spec.loss, output).detach().argmax(1) == wanted).sum())
+    return torch.stack(losses).sum(), torch.stack(right).sum()
+
+
+def _not_finite(entry: Entry) -> str:
     """What is not finite. Weights of NaN give no spikes, and so a finite loss of spike counts."""
-    if not math.isfinite(loss):
-        return f"the loss is {loss}"
-    # One answer from the device, not one for each parameter.
-    if not bool(torch.stack([torch.isfinite(p).all() for p in parameters]).all()):
-        return "the weights are not finite"
-    return None
+    if not math.isfinite(entry.loss):
+        return f"the loss is {entry.loss}"
+    return "" if entry.finite else NO_WEIGHTS
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from spenser_gee.errors import Place, input_error
@@ -62,6 +63,16 @@ def make(offset: float = 0.0) -> Evaluate:
                 time.sleep(0.01)
             return Evaluation("timed_out", reason="stopped of its own accord")
         return complete(offset + payload.get("value", 0.0), pid=os.getpid(), calls=calls, pair=(1, 2))
+
+    return evaluate
+
+
+def make_reader(descriptor: int) -> Evaluate:
+    """An evaluate function that gives the number in the file of the driver's `descriptor`."""
+
+    def evaluate(payload: Mapping[str, Any], deadline: float) -> Evaluation:
+        files = [str(path.resolve()) for path in Path("/proc/self/fd").iterdir()]
+        return complete(float(os.pread(descriptor, 100, 0)), pid=os.getpid(), files=files)
 
     return evaluate
 

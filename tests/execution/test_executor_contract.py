@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
@@ -19,8 +20,13 @@ Open = Callable[..., Executor]
 def open_one(request: pytest.FixtureRequest) -> Iterator[Open]:
     opened: list[Executor] = []
 
-    def open_it(factory: str = "make", timeout_s: float | None = 30.0, **arguments: object) -> Executor:
-        start = WorkerStart(f"evaluate_factories:{factory}", arguments)
+    def open_it(
+        factory: str = "make",
+        timeout_s: float | None = 30.0,
+        descriptors: tuple[int, ...] = (),
+        **arguments: object,
+    ) -> Executor:
+        start = WorkerStart(f"evaluate_factories:{factory}", arguments, descriptors)
         executor = open_executor(start, request.param, timeout_s)
         opened.append(executor)
         return executor
@@ -88,6 +94,14 @@ def test_the_evaluate_function_can_keep_its_deadline(open_one: Open) -> None:
 def test_without_a_time_limit_the_deadline_is_never(open_one: Open) -> None:
     (result,) = run(open_one(timeout_s=None), {"do": "sleep", "seconds": 0.05})
     assert result.status == "complete"
+
+
+def test_the_factory_gets_an_open_file_of_this_process(open_one: Open) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"42.5")
+        file.flush()
+        executor = open_one("make_reader", descriptors=(file.fileno(),), descriptor=file.fileno())
+        assert [result.fitness for result in run(executor, {}, {}, {})] == [42.5] * 3
 
 
 def test_no_jobs_no_results(open_one: Open) -> None:

@@ -85,6 +85,21 @@ def test_a_worker_that_ran_out_of_memory_is_replaced() -> None:
         assert kept.details["pid"] == last.details["pid"]
 
 
+def test_a_replaced_worker_gets_the_files_too_and_no_others(tmp_path: Path) -> None:
+    with (tmp_path / "number").open("w+b") as file, (tmp_path / "other").open("w+b") as other:
+        file.write(b"3")
+        file.flush()
+        os.set_inheritable(other.fileno(), True)
+        start = WorkerStart("evaluate_factories:make_reader", {"descriptor": file.fileno()}, (file.fileno(),))
+        with ProcessExecutor(start, 1, recycle_after=1) as executor:
+            results = run(executor, {}, {})
+    assert [result.fitness for result in results] == [3.0, 3.0]
+    assert len({result.details["pid"] for result in results}) == 2
+    for result in results:
+        assert str(tmp_path / "number") in result.details["files"]
+        assert str(tmp_path / "other") not in result.details["files"]
+
+
 def test_a_worker_killed_while_idle_costs_nothing() -> None:
     with ProcessExecutor(START, 1) as executor:
         (first,) = run(executor, {})

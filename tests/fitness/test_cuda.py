@@ -77,7 +77,7 @@ def test_a_network_gives_the_cpus_output() -> None:
 @pytest.mark.parametrize("coding", ["rate", "latency", "direct"])
 def test_an_evaluation_is_complete_and_repeatable(coding: str) -> None:
     device = torch.device("cuda")
-    task = make_task(DIGITS.load(), DIGITS, 0, device)
+    task = make_task(DIGITS.load().train, 10, DIGITS, 0, device)
     inner = InnerSettings(generations=2, population=4, steps=1, budget_share=None)
     first, second = (evaluate(spec(coding), task, Budget(steps=60), inner, seed=5) for _ in range(2))
     assert first.evaluation.status == "complete", first.evaluation.reason

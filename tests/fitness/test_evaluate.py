@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,14 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_networks import HEAD, SETTINGS, digits, dropout_spec, equal_states, gene_spec, gene_unit, task
+from tiny_networks import HEAD, dropout_spec, equal_states, gene_spec, gene_unit, task
 from torch import Tensor
 
 import spenser_gee.fitness.evaluate as module
 from spenser_gee.data.image_data import ImageData
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluate import Evaluated, Task, evaluate
-from spenser_gee.fitness.task import make_task
 from spenser_gee.initialisation.evolve import InnerSettings
 from spenser_gee.phenotype.spec import (
     LIF,
@@ -37,6 +37,7 @@ from spenser_gee.phenotype.spec import (
     NetworkSpec,
     Shift,
 )
+from spenser_gee.training.rival import Rival
 from spenser_gee.training.train import Budget
 
 INNER = InnerSettings(generations=1, population=4, steps=1, budget_share=None)
@@ -114,6 +115,27 @@ def test_a_network_that_does_not_end_with_neurons() -> None:
     # Its last lif layer is a hidden one, whatever its rate; what counts are the values of the outputs.
     units = ((Conv(filters=4), LIF(threshold=0.5)), (FullyConnected(units=0),))
     assert run(NetworkSpec(units)).evaluation.status == "complete"
+
+
+def test_abandoned() -> None:
+    # A rival which is always right, and nets that cannot learn so fast.
+    rival = Rival.of_curve([(20, 0.0, 1.0), (60, 0.0, 1.0)], batch_size=16)
+    slow = gene_spec(optimiser=Adam(lr=1e-6))
+    done = run(slow, steps=60, inner=OFF, rival=rival)
+    evaluation = done.evaluation
+    assert evaluation.status == "abandoned"
+    assert re.fullmatch(
+        r"training accuracy 0\.\d\d after 33% of the training; the parent had 1\.00", evaluation.reason
+    )
+    assert evaluation.fitness == -math.inf
+    assert evaluation.cost["training_steps"] == 20
+    assert [entry[0] for entry in evaluation.details["curve"]] == [20]
+    assert done.network is None
+    assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
+    # With a rival that it keeps up with, it is what it would be without one.
+    weak = Rival.of_curve([(20, 0.0, 0.1), (60, 0.0, 0.1)], batch_size=16)
+    alone, kept = run(slow, steps=60, inner=OFF), run(slow, steps=60, inner=OFF, rival=weak)
+    assert timeless(alone.evaluation) == timeless(kept.evaluation)
 
 
 def test_timed_out() -> None:
@@ -197,12 +219,14 @@ def seen_in_training(
 
         return real_train(network, spec, noted(), coded, *args, **options)
 
-    def measure(network: Any, spec: Any, batches: Any, stimulus: Callable[[Tensor], Tensor]) -> Any:
+    def measure(
+        network: Any, spec: Any, batches: Any, stimulus: Callable[[Tensor], Tensor], mode: Any
+    ) -> Any:
         def coded(images: Tensor) -> Tensor:
             seen.append(stimulus(images))
             return seen[-1]
 
-        return real_measure(network, spec, batches, coded)
+        return real_measure(network, spec, batches, coded, mode)
 
     monkeypatch.setattr(module, "train", train)
     monkeypatch.setattr(module, "measure", measure)
@@ -219,20 +243,6 @@ def test_candidates_of_a_generation_see_the_same(monkeypatch: pytest.MonkeyPatch
 
 
 # --- what an evaluation may see -----------------------------------------------------------------------
-
-
-def test_test_images_are_out_of_reach() -> None:
-    class Sealed:
-        """A data set whose test part may not be touched."""
-
-        train, input_shape, class_count = digits().train, digits().input_shape, digits().class_count
-
-        @property
-        def test(self) -> ImageData:
-            raise AssertionError("the test part was touched")
-
-    on = make_task(Sealed(), SETTINGS, 0, torch.device("cpu"))  # type: ignore[arg-type]
-    assert run(gene_spec(), on=on).evaluation.status == "complete"
 
 
 def test_training_does_not_see_fitness_images() -> None:

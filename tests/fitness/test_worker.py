@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_networks import SETTINGS, gene_spec, gene_unit
+from tiny_networks import SETTINGS, digits, gene_spec, gene_unit
 
+from spenser_gee.data import SharedImages
 from spenser_gee.errors import InputError
 from spenser_gee.fitness.task import choose_device
 from spenser_gee.fitness.worker import make_evaluate, resolve_budget
@@ -30,14 +31,17 @@ INNER = {
 
 
 def worker(inherit: str = "trained", training: dict[str, Any] | None = None) -> Any:
+    shared = SharedImages(digits().train)
     values = {
         "data": dataclasses.asdict(SETTINGS),
+        "images": shared.address,
+        "classes": 10,
         "initialisation": {**INNER, "inherit": inherit},
-        "training": training or {"epochs": None, "steps": 4, "seconds": None},
+        "training": {"memory_mb": None, "precision": "float32", **(training or {"steps": 4})},
     }
     # As they travel to a worker process.
     plain = json.loads(json.dumps(values))
-    return make_evaluate(**plain, seed=0, device="cpu", threads=1)
+    return make_evaluate(**plain, seed=0, device="cpu", backend="plain", threads=1)
 
 
 def payload(path: Path, spec: NetworkSpec, parent: Path | None = None, seed: int = 5) -> dict[str, Any]:
@@ -47,6 +51,7 @@ def payload(path: Path, spec: NetworkSpec, parent: Path | None = None, seed: int
         "seed": seed,
         "save": str(path),
         "parent": None if parent is None else str(parent),
+        "rival": None,
     }
     return dict(json.loads(json.dumps(values)))
 

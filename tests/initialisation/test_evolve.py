@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,20 @@ from spenser_gee.initialisation.inherit import inherited_genes
 from spenser_gee.initialisation.objective import DEAD, Terms
 from spenser_gee.initialisation.parent import parent_genes, start_to_save
 from spenser_gee.initialisation.start import GeneStart, plain_start, random_start
+from spenser_gee.network.backends import backend
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.spec import LIF, Conv, NetworkSpec
 from spenser_gee.training.saved import load_network, save_network
 
 FREE = InnerSettings(generations=2, population=4, steps=1, budget_share=None)
 OFF = dataclasses.replace(FREE, terms="off")
+
+
+@pytest.fixture(autouse=True)
+def one_after_the_other() -> Iterator[None]:
+    """The plain backend trains one network after the other, so that they can be counted and replaced."""
+    with backend("plain"):
+        yield
 
 
 def evolved(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tiny_runs import GRAMMAR, assert_equal_runs, contents, snapshot, tiny_config, tiny_run, weights
 
 from spenser_gee.errors import InputError
-from spenser_gee.execution import ProcessExecutor, WorkerStart
+from spenser_gee.execution import ProcessExecutor
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.run_folder import RunFolder
 from spenser_gee.session import resume_run, start_run
@@ -244,7 +245,7 @@ def test_a_bad_first_parent_leaves_no_folder(tmp_path: Path, text: str, override
 def use_factory(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     real = Setup.worker_start.fget
     assert real is not None
-    start = property(lambda setup: WorkerStart(f"run_factories:{name}", real(setup).arguments))
+    start = property(lambda setup: dataclasses.replace(real(setup), factory=f"run_factories:{name}"))
     monkeypatch.setattr(Setup, "worker_start", start)
 
 

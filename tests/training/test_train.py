@@ -58,8 +58,9 @@ def test_the_loss_falls(loss: object) -> None:
     spec = gene_spec(loss=loss, input=Input("direct"), optimiser=Adam(lr=0.02))
     _, record = trained(spec, Budget(steps=60), curve_every=10)
     assert record.outcome == "complete"
-    assert [step for step, _ in record.curve] == [10, 20, 30, 40, 50, 60]
+    assert [step for step, _, _ in record.curve] == [10, 20, 30, 40, 50, 60]
     assert record.curve[-1][1] < 0.8 * record.curve[0][1]
+    assert record.curve[-1][2] > record.curve[0][2] + 0.1
 
 
 def test_same_seed_same_weights() -> None:
@@ -76,10 +77,22 @@ def test_the_curve_holds_means_and_ends_at_the_end() -> None:
     spec = gene_spec()
     _, fine = trained(spec, Budget(steps=7), curve_every=1)
     _, coarse = trained(spec, Budget(steps=7), curve_every=3)
-    assert [step for step, _ in coarse.curve] == [3, 6, 7]
-    losses = [loss for _, loss in fine.curve]
-    for (_, mean), part in zip(coarse.curve, (losses[:3], losses[3:6], losses[6:]), strict=True):
-        assert mean == pytest.approx(sum(part) / len(part), rel=1e-5)
+    assert [step for step, _, _ in coarse.curve] == [3, 6, 7]
+    for column in (1, 2):  # losses, accuracies
+        values = [entry[column] for entry in fine.curve]
+        for entry, part in zip(coarse.curve, (values[:3], values[3:6], values[6:]), strict=True):
+            assert entry[column] == pytest.approx(sum(part) / len(part), rel=1e-5)
+
+
+def test_the_accuracy_is_that_of_the_outputs_it_was_trained_on() -> None:
+    spec = gene_spec(loss=CEMembrane())
+    network, source = network_of(spec), task().evo_train
+    images, labels = next(source.training(0))
+    with torch.no_grad():
+        membrane = network.train()(source.stimulus(spec, 0, augment=True)(images), membrane=True).membrane
+    right = int((membrane.mean(0).argmax(1) == labels).sum())
+    _, record = trained(spec, Budget(steps=1))
+    assert record.curve[0][2] == pytest.approx(right / len(labels))
 
 
 def test_a_loss_that_is_not_finite_stops_it() -> None:
