@@ -1,11 +1,13 @@
 """How often is a training given up that should not have been? The rule replayed over recorded learning curves.
 
     python -m spenser_gee run CONFIG --out runs/NAME --set training.abandon=false        (several, of several seeds)
-    python benchmarks/abandonment.py runs/* --out docs/results/abandonment.json
+    python benchmarks/abandonment.py --group NAME runs/... --group NAME runs/... --out docs/results/abandonment.json
 
 A candidate that would have been given up although its fitness reached the parent's on the same draw, so that it would
 have replaced the parent, is a false kill. Each generation is taken as it was recorded: what a search would have found
-after a false kill is not known. Bounds are one-sided, of 95 % (Clopper and Pearson 1934). Prints a table in Markdown.
+after a false kill is not known, and every batch is taken for a full one. Bounds are one-sided, of 95 % (Clopper and
+Pearson 1934). Prints a table in Markdown for each group of runs: those on which the margin was chosen and fresh ones
+belong apart.
 """
 
 from __future__ import annotations
@@ -162,19 +164,22 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Reads the runs, prints the table and writes the numbers."""
+    """Reads the runs, prints the tables and writes the numbers."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--group", nargs="+", action="append", required=True, metavar="NAME RUN")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    runs = [read_run(path) for path in options.runs]
-    rows = [replay(runs, margin, first_look) for first_look in FIRST_LOOKS for margin in MARGINS]
-    print(table(rows))
-    if options.out is not None:
+    results: dict[str, Any] = {"errors": ERRORS, "groups": {}}
+    for name, *paths in options.group:
+        runs = [read_run(Path(path)) for path in paths]
+        rows = [replay(runs, margin, first_look) for first_look in FIRST_LOOKS for margin in MARGINS]
+        print(f"{name}: {len(runs)} runs\n\n{table(rows)}\n")
         named = [{"run": run.name, "candidates": len(run.newcomers), "steps": run.steps} for run in runs]
-        write_json(options.out, {"errors": ERRORS, "runs": named, "rows": rows})
+        results["groups"][name] = {"runs": named, "rows": rows}
+    if options.out is not None:
+        write_json(options.out, results)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -124,20 +124,23 @@ class Team:
             theirs.close()
             self._ends.append(ours)
             self._processes.append(process)
+
+    def wait(self) -> None:
+        """Returns when all have done what they were last told. Raises EOFError if a process has ended."""
         for end in self._ends:
             end.recv()
 
     def run(self, batches: int) -> None:
-        """Returns when all are done. Raises EOFError if a process has ended."""
+        """Returns when all are done, see `wait`."""
         for end in self._ends:
             end.send(batches // len(self._ends))
-        for end in self._ends:
-            end.recv()
+        self.wait()
 
     def close(self) -> None:
-        """Ends the processes."""
+        """Ends the processes; one that has failed has ended already."""
         for end in self._ends:
-            end.send(0)
+            with suppress(OSError):
+                end.send(0)
         for process in self._processes:
             process.join()
 
@@ -150,13 +153,16 @@ def measure_net(name: str, options: Any, cores: int, workers: int) -> dict[str, 
     block = workers * max(1, wanted // workers)  # each has as many
     samples: Samples = {}
     with ExitStack() as stack:
-        teams = {
-            THEIRS: Team(THEIRS, 1, *shared, cores, options.quick),
-            OURS: Team(OURS, 1, *shared, cores, options.quick),
-            WORKERS: Team(WORKERS, workers, *shared, 1, options.quick),
-        }
+        # (processes, threads of each); --quick spares itself a process that does the same as the workers.
+        sizes = {THEIRS: (1, cores), OURS: (1, cores), WORKERS: (workers, 1)}
+        if options.quick:
+            del sizes[OURS]
+        teams = {}
+        for variant, (size, threads) in sizes.items():
+            teams[variant] = Team(variant, size, *shared, threads, options.quick)
+            stack.callback(teams[variant].close)
         for team in teams.values():
-            stack.callback(team.close)
+            team.wait()
         for number in range(blocks):
             for variant in list(teams) if number % 2 == 0 else reversed(list(teams)):
                 begun = time.perf_counter()
@@ -169,7 +175,9 @@ def measure_net(name: str, options: Any, cores: int, workers: int) -> dict[str, 
         "batch": net(name, options.quick).batch,
         "batches": blocks * block,
         "seconds_a_batch": {variant: summary(values) for variant, values in samples.items()},
-        "times_faster": {variant: summary(ratios(samples, THEIRS, variant)) for variant in (OURS, WORKERS)},
+        "times_faster": {
+            variant: summary(ratios(samples, THEIRS, variant)) for variant in samples if variant != THEIRS
+        },
     }
 
 

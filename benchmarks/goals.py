@@ -159,7 +159,7 @@ def inner(population: int | None) -> Measured:
 
     def measured(results: Results) -> float | None:
         found = [
-            float(row["times_faster"]["median"])
+            float(row["times_faster"]["as chosen"]["median"])
             for row in _rows(results, "inner")
             if population in (None, row["population"])
         ]

@@ -37,7 +37,7 @@ from spenser_gee.network.neurons import RESETS
 from spenser_gee.network.surrogate import SURROGATES
 
 CHANNELS = 64
-NEURON_STEPS = 2**24  # 64 MB a tensor: beyond the caches
+NEURON_STEPS = {"cpu": 2**24, "cuda": 2**26}  # 64 and 256 MB a tensor: beyond the caches
 FLOOR_BYTES = 20
 BYTES = 4
 PACE = Pace(5.0, least=5, most=25)
@@ -137,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     """Measures all cases."""
     options = arguments(__doc__, argv)
     reuse_large_blocks()
-    total = 2**14 if options.quick else NEURON_STEPS
+    total = 2**14 if options.quick else NEURON_STEPS[options.device.type]
     chosen = [Case(), Case(parameters="trained")] if options.quick else cases()
     rows = [
         found

@@ -85,7 +85,7 @@ def conditions(results: Mapping[str, Mapping[str, Any]]) -> str:
                 f"{found['processor']['name']}, {found['processor']['cores']} cores, {found['processor']['vectors']}",
                 "; ".join(found["environment"]["hardware"]["gpus"]) or "none",
                 ", ".join(found["backends"]),
-                str(found["threads"]),
+                str(found["threads"]).strip("[]"),
                 str(found["environment"]["packages"]["torch"]),
                 str(found["environment"]["packages"]["snntorch"]),
                 str(found["other_packages"]["spikingjelly"] or "none"),

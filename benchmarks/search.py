@@ -110,7 +110,11 @@ def tables(results: dict[str, Any]) -> str:
         for purpose, seconds in found["seconds"].items()
     ]
     lines.append(["all", f"{found['total_seconds']:.1f}", "100.0%"])
-    return table(["workers' time", "seconds", "share"], lines)
+    about = (
+        f"{found['evaluations']} evaluations of {found['seconds_a_candidate']:.1f} s on average, "
+        f"{found['generations']} generations, {found['workers']} workers."
+    )
+    return table(["workers' time", "seconds", "share"], lines) + f"\n\n{about}"
 
 
 if __name__ == "__main__":

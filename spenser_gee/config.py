@@ -124,7 +124,7 @@ class Training(Section):
     epochs: Positive | None = None
     steps: Positive | None = None
     seconds: Annotated[Real, Field(gt=0.0)] | None = None
-    abandon: bool = True  # give up candidates that stay far behind the parent
+    abandon: bool = True  # give up candidates that stay far behind the parent; not in random search
     memory_mb: Positive | None = (
         1024  # for what the backward pass needs of a chunk of the batch; null = whole
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import mmap
 import sys
 import time
 from collections.abc import Iterator
@@ -60,12 +61,15 @@ def page(results: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_quick_run_writes_its_results(results: Path, name: str) -> None:
-    values = json.loads((results / f"{name}.json").read_text())
+    text = (results / f"{name}.json").read_text()
+    values = json.loads(text)
     assert values["benchmark"] == name
     assert values["quick"] is True
     assert values["rows"]
     assert values["environment"]["packages"]["torch"]
-    assert "command" not in values["environment"] or str(ROOT) not in str(values["environment"]["command"])
+    # Results are published: they name no folder of whoever made them.
+    assert str(ROOT) not in text
+    assert str(results) not in text
 
 
 @pytest.mark.parametrize("name", ["A", "A-pool-first"])
@@ -125,12 +129,15 @@ def test_the_slope_is_the_exponent() -> None:
     assert found == pytest.approx(1.7)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_growth_of_memory_is_what_was_allocated() -> None:
     memory = importlib.import_module("memory")
     size = 300 * 2**20
 
     def use() -> None:
-        torch.ones(size, dtype=torch.uint8)
+        # Straight from the system: the heap may have as much left over from before.
+        with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as block:
+            block[:: mmap.PAGESIZE] = b"1" * len(block[:: mmap.PAGESIZE])
 
     assert memory.peak_growth(use, CPU) == pytest.approx(size, rel=0.1)
     assert memory.peak_growth(lambda: None, CPU) < 0.05 * size

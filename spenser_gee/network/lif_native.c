@@ -23,9 +23,9 @@ enum { SUBTRACT, ZERO, NONE };
 enum { POOL_NONE, POOL_MAX, POOL_AVG };
 
 /* Numbers that a tile's membranes over all steps should have: they stay in the second-level cache. */
-#define TRACE 49152
+#define TRACE 98304
 #define LEAST_TILE 256
-#define LARGEST_TILE 4096
+#define LARGEST_TILE 8192
 
 typedef struct {
     int64_t steps, images;           /* T, B */
@@ -355,6 +355,23 @@ INLINE void unpool_row(const float *restrict in, const float *restrict grad, flo
         memset(out + dy * line + broad * k * pixel, 0, (size_t)((width - broad * k) * pixel) * sizeof(float));
 }
 
+/* unpool_row for the largest of 2 x 2 values side by side, which the compiler does not make vectors of by itself. */
+static void unpool_pairs(const float *restrict upper, const float *restrict lower, const float *restrict grad,
+                         float *restrict to_upper, float *restrict to_lower, int64_t broad) {
+    for (int64_t w = 0; w < broad; w++) {
+        const float a = upper[2 * w], b = upper[2 * w + 1], c = lower[2 * w], d = lower[2 * w + 1];
+        const float ab = a < b ? b : a, cd = c < d ? d : c, largest = ab < cd ? cd : ab;
+        const float all = grad[w];
+        const float to_a = a == largest ? all : 0.0f, after_a = a == largest ? 0.0f : all;
+        const float to_b = b == largest ? after_a : 0.0f, after_b = b == largest ? 0.0f : after_a;
+        const float to_c = c == largest ? after_b : 0.0f, after_c = c == largest ? 0.0f : after_b;
+        to_upper[2 * w] = to_a;
+        to_upper[2 * w + 1] = to_b;
+        to_lower[2 * w] = to_c;
+        to_lower[2 * w + 1] = d == largest ? after_c : 0.0f;
+    }
+}
+
 static void pool_units(const Layer *l, const Grid *g, int64_t units, const float *in, float *out) {
     const int64_t broad = l->width / l->window, line = l->width * g->pixel;
     const int max = l->pool == POOL_MAX;
@@ -374,6 +391,10 @@ static void unpool_units(const Layer *l, const Grid *g, int64_t units, const flo
         for (int64_t r = 0; r < g->rows; r++) {
             const int64_t at = u * g->wide + r * l->window * line;
             const float *slope = grad + u * g->narrow + r * broad * g->pixel;
+            if (max && l->window == 2 && g->pixel == 1 && l->width % 2 == 0) {
+                unpool_pairs(in + at, in + at + line, slope, out + at, out + at + line, broad);
+                continue;
+            }
 #define UNPOOL(K, M) unpool_row(in + at, slope, out + at, l->width, broad, g->pixel, K, M)
             EACH_SIZE(UNPOOL)
         }
@@ -435,9 +456,17 @@ static void spread_parameters(const Layer *l, const Grid *g, const Tile *t, cons
     }
 }
 
+/* The next step of a tile lies in other pages of memory, where the processor's own prefetching has to begin anew. */
+static void fetch(const void *base, int64_t at, int64_t n, int half) {
+    const int64_t size = half ? 2 : 4;
+    const char *first = (const char *)base + at * size;
+    for (int64_t i = 0; i < n * size; i += 64) __builtin_prefetch(first + i, 0, 3);
+}
+
 /* The currents of step `at` of a tile, pooled if that comes first. */
 static const float *currents(const Layer *l, const Grid *g, const Tile *t, const void *x, int64_t at, Scratch *s) {
     const int64_t from = (l->fixed_input ? 0 : at * g->wide_step) + t->wide_at;
+    if (!l->fixed_input && at + 1 < l->steps) fetch(x, from + g->wide_step, t->wide, l->half);
     const float *wide = load(x, from, t->wide, s->wide, l->half);
     if (!pools_first(l)) return wide;
     pool_units(l, g, t->units, wide, s->narrow);
@@ -512,6 +541,7 @@ static void backward_tile(const Layer *l, const Grid *g, const Tile *t, const vo
     for (int64_t at = l->steps - 1; at >= 0; at--) {
         const int64_t narrow_at = at * g->narrow_step + t->narrow_at;
         const float *now = s->trace + (at + 1) * t->neurons;
+        if (spike_grad && at > 0) fetch(spike_grad, narrow_at - g->narrow_step, t->narrow, l->half);
         const float *slope = spike_grad ? load(spike_grad, narrow_at, t->narrow, s->narrow_too, l->half) : s->zeros;
         if (pools_after(l) && spike_grad) slope = selected(l, g, t, now, slope, s);
         float *out = in_place ? (float *)x_grad + at * g->wide_step + t->wide_at : later == s->one ? s->other : s->one;

@@ -273,8 +273,9 @@ class _Evaluator:
     ) -> Iterator[tuple[int, Evaluation]]:
         # One draw for the whole generation: the same weights' seeds, data order and spike noise for all.
         seed = derive_seed(self.setup.config.seed, "generation", generation)
-        best = self.folder.best_before(generation)
-        parent, curve = self._parent_weights(best), self._best_curve(best)
+        parent = self._parent(generation)
+        weights = None if parent is None else str(self.folder.weights_path(*parent))
+        curve = None if parent is None else self._parent_curve(parent)
         jobs = [
             Job(
                 candidate.id,
@@ -282,34 +283,35 @@ class _Evaluator:
                     "spec": decode(candidate.genotype, self.setup.grammar).to_dict(),
                     "sentence": candidate.sentence,
                     "seed": seed,
-                    "parent": parent,
+                    "parent": weights,
                     "save": str(self.folder.weights_path(candidate.id, generation)),
-                    # The best itself is never given up: the others are compared with it.
-                    "rival": None if best is not None and candidate.id == best[0] else curve,
+                    # The parent itself is never given up: the others are compared with it.
+                    "rival": None if parent is not None and candidate.id == parent[0] else curve,
                 },
             )
             for candidate in candidates
         ]
         yield from self.executor.run(jobs)
 
-    def _best_curve(self, best: tuple[int, int] | None) -> list[Any] | None:
-        """The best network's learning curve in the generation before: it is known before this one begins, so that
-        neither the order of the results nor the number of workers changes what is given up."""
-        if best is None or not self.setup.config.training.abandon:
+    def _parent(self, generation: int) -> tuple[int, int] | None:
+        """(candidate, generation) of the trained parent: in every generation all candidates inherit from it, the
+        parent itself too, so that what is compared is the architecture. Random search has no parents."""
+        if self.setup.config.search.strategy == "random":
             return None
+        return self.folder.best_before(generation)
+
+    def _parent_curve(self, parent: tuple[int, int]) -> list[Any] | None:
+        """The parent's learning curve in the generation before: it is known before this one begins, so that neither
+        the order of the results nor the number of workers changes what is given up."""
+        if not self.setup.config.training.abandon:
+            return None
+        number, generation = parent
         with self.folder.trusting():
-            curve = dict(self.folder.evaluations(best[0]))[best[1]].details["curve"]
+            curve = dict(self.folder.evaluations(number))[generation].details["curve"]
             # An earlier version recorded no accuracies: then nothing is given up yet.
             if any(len(entry) != 3 for entry in curve):
                 return None
             return [[int(step), float(loss), float(accuracy)] for step, loss, accuracy in curve]
-
-    def _parent_weights(self, best: tuple[int, int] | None) -> str | None:
-        """The trained parent: in every generation all candidates inherit from it, the parent itself too, so
-        that what is compared is the architecture. Random search has no parents."""
-        if best is None or self.setup.config.search.strategy == "random":
-            return None
-        return str(self.folder.weights_path(*best))
 
 
 class _SessionRecord(RunRecord):

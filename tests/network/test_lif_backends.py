@@ -154,7 +154,7 @@ def test_tiles_and_threads_change_nothing() -> None:
     beta, threshold = torch.tensor(0.75), torch.tensor(0.5)
     before = torch.get_num_threads()
     try:
-        for count in (4095, 4096, 4097, 12289):
+        for count in (8191, 8192, 8193, 24577):
             x = grid(3, 1, count)
             theirs = run("plain", x, beta, threshold)
             for threads in (1, 2):
