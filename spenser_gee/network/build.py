@@ -281,8 +281,8 @@ def _pool_kind(layer: MaxPool | AvgPool) -> str:
 
 
 def prefers_channels_last(plan: Plan) -> bool:
-    """Whether the convolutions are faster with channels last: those of pooled stacks (docs/performance.md)."""
-    return any(isinstance(p.layer, (MaxPool, AvgPool)) for p in plan.layers)
+    """Whether channels last in memory is faster: for convolutions and the pooling beside neurons (docs/performance.md)."""
+    return any(isinstance(planned.layer, Conv) for planned in plan.layers)
 
 
 def _source_units(plan: Plan) -> set[int]:

@@ -40,6 +40,20 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, paddin
     return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, stride)
 
 
+def connect(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Fully connected: (N, out) of x (N, C, H, W), whose values are in the order (C, H, W) to the weight (out, C H W).
+
+    Where channels are last in memory the weight is brought to that order: it is smaller than the signal.
+    """
+    if x.is_contiguous():
+        return F.linear(x.flatten(1), weight, bias)
+    last = x.permute(0, 2, 3, 1)
+    if not last.is_contiguous():
+        return F.linear(x.flatten(1), weight, bias)
+    ordered = weight.view(weight.shape[0], *x.shape[1:]).permute(0, 2, 3, 1)
+    return F.linear(last.flatten(1), ordered.flatten(1), bias)
+
+
 def kaiming(shape: tuple[int, ...], fan_in: int, seed: int) -> nn.Parameter:
     """Weights drawn from N(0, 2 / fan_in) (He et al. 2015, Eq. 10)."""
     generator = torch.Generator().manual_seed(seed)
@@ -49,6 +63,15 @@ def kaiming(shape: tuple[int, ...], fan_in: int, seed: int) -> nn.Parameter:
 def split_time(x: Tensor, steps: int) -> Tensor:
     """(steps, B, C, H, W) of a folded signal (steps * B, C, H, W), without a copy."""
     return x.view(steps, x.shape[0] // steps, *x.shape[1:])
+
+
+def spatial_mean(x: Tensor) -> Tensor:
+    """(N, C, 1, 1): the mean over the positions of x (N, C, H, W)."""
+    last = x.permute(0, 2, 3, 1)
+    if not x.is_contiguous() and last.is_contiguous():
+        # torch's mean over two dimensions that are not the last ones takes half as long again.
+        return last.flatten(1, 2).mean(1)[:, :, None, None]
+    return x.mean((2, 3), keepdim=True)
 
 
 class Layer(nn.Module):
@@ -88,7 +111,7 @@ class Weighted(nn.Module):
         assert weight is not None
         if len(self.shape) == 4:
             return convolve(x, weight, self.bias, self.stride, self.padding)
-        return F.linear(x.flatten(1), weight, self.bias)[:, :, None, None]
+        return connect(x, weight, self.bias)[:, :, None, None]
 
 
 class Pool(Layer):
@@ -102,7 +125,7 @@ class Pool(Layer):
         if self.kind in POOLINGS:
             return pool(x, self.kind, self.size)
         if self.kind == "global":
-            return x.mean((2, 3), keepdim=True)
+            return spatial_mean(x)
         size = (min(x.shape[2], self.size), min(x.shape[3], self.size))
         return x if size == tuple(x.shape[2:]) else F.adaptive_avg_pool2d(x, size)
 
@@ -252,7 +275,7 @@ class SkipJoin(nn.Module):
 def resample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """The nearest subsample, output i reads input floor(i * size_in / size_out); for 1 x 1 the mean."""
     if size == (1, 1):
-        return x.mean((2, 3), keepdim=True)
+        return spatial_mean(x)
     for dim, count in ((2, size[0]), (3, size[1])):
         had = x.shape[dim]
         if had % count == 0:

@@ -16,7 +16,16 @@ from spenser_gee.network.backends import describe_backends
 def test_doctor_shows_versions_backends_and_a_check(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = cli_main(capsys, "doctor")
     assert code == 0
-    for word in ("python:", "torch:", "device:", "native:", "triton:", "plain: yes", "backend in use:", "spikes equal"):
+    for word in (
+        "python:",
+        "torch:",
+        "device:",
+        "native:",
+        "triton:",
+        "plain: yes",
+        "backend in use:",
+        "spikes equal",
+    ):
         assert word in out
     code, out, _ = cli_main(capsys, "doctor", "--json")
     facts = json.loads(out)

@@ -144,3 +144,22 @@ def test_decay_is_the_one_asked_for(learn: str, trained: list[str]) -> None:
         spikes.sum().backward()
         assert all(p.grad is not None and torch.isfinite(p.grad) for p in neurons.parameters())
     assert layers.LIF(LIF(learn_threshold=True)).threshold.requires_grad
+
+
+def last_in_memory(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5, 7), (4, 1, 5, 7), (4, 3, 1, 1), (1, 3, 2, 2)])
+def test_layers_give_the_same_in_both_layouts(shape: tuple[int, ...]) -> None:
+    x, wide = draw(*shape), draw(6, math.prod(shape[1:]), seed=1)
+    bias, slope = draw(6, seed=2), draw(shape[0], 6, seed=3)
+    found = []
+    for signal in (x, last_in_memory(x)):
+        signal, weight = signal.detach().requires_grad_(), wide.detach().requires_grad_()
+        output = layers.connect(signal, weight, bias)
+        (output * slope).sum().backward()
+        found.append((output, signal.grad, weight.grad, layers.spatial_mean(signal)))
+    for ours, theirs in zip(found[1], found[0], strict=True):
+        torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(found[0][0], x.flatten(1) @ wide.T + bias)
