@@ -17,7 +17,8 @@ from spenser_gee.genotype import Genotype
 from spenser_gee.grammar import Grammar, parse_grammar
 from spenser_gee.phenotype.check import check_words, open_grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.spec import BUILDER_VERSION
+from spenser_gee.phenotype.plan import plan_network
+from spenser_gee.phenotype.spec import BUILDER_VERSION, NetworkSpec
 from spenser_gee.rng import derive_seed
 from spenser_gee.run_folder import RunFolder, require_free
 from spenser_gee.run_record import RunRecord
@@ -276,11 +277,12 @@ class _Evaluator:
         parent = self._parent(generation)
         weights = None if parent is None else str(self.folder.weights_path(*parent))
         curve = None if parent is None else self._parent_curve(parent)
+        specs = {c.id: decode(c.genotype, self.setup.grammar) for c in candidates}
         jobs = [
             Job(
                 candidate.id,
                 {
-                    "spec": decode(candidate.genotype, self.setup.grammar).to_dict(),
+                    "spec": specs[candidate.id].to_dict(),
                     "sentence": candidate.sentence,
                     "seed": seed,
                     "parent": weights,
@@ -289,9 +291,15 @@ class _Evaluator:
                     "rival": None if parent is not None and candidate.id == parent[0] else curve,
                 },
             )
-            for candidate in candidates
+            # The longest first: begun last, one would keep all other workers waiting.
+            for candidate in sorted(candidates, key=lambda c: -self._work(specs[c.id]))
         ]
         yield from self.executor.run(jobs)
+
+    def _work(self, spec: NetworkSpec) -> int:
+        """Multiply-accumulates of a network, which its time follows roughly."""
+        data = self.setup.data
+        return plan_network(spec, data.input_shape, data.class_count).macs
 
     def _parent(self, generation: int) -> tuple[int, int] | None:
         """(candidate, generation) of the trained parent: in every generation all candidates inherit from it, the

@@ -32,7 +32,7 @@ def samples_at_once(plan: Plan, time_steps: int, memory: int | None) -> int | No
 
 
 def kept_bytes(plan: Plan, time_steps: int) -> int:
-    """What the backward pass needs of one sample, without batch norm and dropout.
+    """What the backward pass needs of one sample, without dropout.
 
     As the plain neurons keep it, in float32; fused ones keep less around poolings and of a static input.
     """
@@ -44,7 +44,7 @@ def kept_bytes(plan: Plan, time_steps: int) -> int:
         if isinstance(layer, LIF):
             steps = time_steps
             values += steps * outputs  # the membrane
-        elif isinstance(layer, (Conv, FullyConnected, AvgPool, AdaptivePool)):
+        elif isinstance(layer, (Conv, FullyConnected, BatchNorm, AvgPool, AdaptivePool)):
             values += steps * inputs
         elif isinstance(layer, MaxPool):
             values += steps * (inputs + 2 * outputs)  # and where the largest were, in 8 bytes each
