@@ -13,6 +13,9 @@
 #ifdef _OPENMP
 #include <omp.h>
 #endif
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 16")
@@ -23,9 +26,9 @@ enum { SUBTRACT, ZERO, NONE };
 enum { POOL_NONE, POOL_MAX, POOL_AVG };
 
 /* Numbers that a tile's membranes over all steps should have: they stay in the second-level cache. */
-#define TRACE 98304
+#define TRACE 131072
 #define LEAST_TILE 256
-#define LARGEST_TILE 8192
+#define LARGEST_TILE 2048
 
 typedef struct {
     int64_t steps, images;           /* T, B */
@@ -50,7 +53,21 @@ typedef struct {
     int64_t wide_step, narrow_step;  /* values of a step */
     int64_t per_tile, tiles;
     int64_t rows, pixel;             /* rows of windows in a unit; values side by side in a pixel */
+    int past_spikes, past_grads;     /* whether these are written past the caches */
 } Grid;
+
+/* Results of so many bytes are no longer in a cache when they are read. Written past the caches, the memory that they
+ * replace need not be read first. */
+#define LARGE (32 << 20)
+
+static int goes_past(const Layer *l, int64_t values) {
+#ifdef __AVX__
+    return !l->half && values * (int64_t)sizeof(float) >= LARGE;
+#else
+    (void)l, (void)values;
+    return 0;
+#endif
+}
 
 static Grid make_grid(const Layer *l) {
     Grid g;
@@ -77,6 +94,8 @@ static Grid make_grid(const Layer *l) {
     }
     g.neurons = l->pool != POOL_NONE && l->pool_first ? g.narrow : g.wide;
     g.units = g.units_per_image * l->images;
+    g.past_spikes = goes_past(l, l->steps * g.narrow_step);
+    g.past_grads = goes_past(l, (l->fixed_input ? 1 : l->steps) * g.wide_step);
     int64_t size = TRACE / (l->steps > 0 ? l->steps : 1);
     size = size < LEAST_TILE ? LEAST_TILE : MIN(size, LARGEST_TILE);
     g.per_tile = size / (g.neurons > 0 ? g.neurons : 1);
@@ -142,12 +161,37 @@ static void store(void *base, int64_t at, int64_t n, const float *buffer, int ha
     }
 }
 
+/* Past the caches where the place allows it. */
+static void stream(float *to, const float *from, int64_t n) {
+    int64_t i = 0;
+#ifdef __AVX__
+    if ((uintptr_t)to % 32 == 0)
+        for (; i + 8 <= n; i += 8) _mm256_stream_ps(to + i, _mm256_loadu_ps(from + i));
+#endif
+    for (; i < n; i++) to[i] = from[i];
+}
+
+/* What was written past the caches is there for other threads. */
+static void settle(void) {
+#ifdef __AVX__
+    _mm_sfence();
+#endif
+}
+
 static void put(void *base, int64_t at, int64_t n, const float *values, int half) {
     if (half) store(base, at, n, values, 1);
     else memcpy((float *)base + at, values, (size_t)n * sizeof(float));
 }
 
+/* Asks for the n numbers from `base + at` on, which may be NULL. */
+INLINE void fetch(const float *base, int64_t at, int64_t n) {
+    if (base)
+        for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(base + at + i, 0, 3);
+}
+
 /* ---- the neurons ---- */
+
+#define PART 512 /* numbers between two requests for what comes next */
 
 INLINE void step_row(int64_t n, const float *restrict x, const float *restrict before, float *restrict after,
                      float *restrict spikes, const float *restrict decay, const float *restrict level, int arrays,
@@ -167,8 +211,8 @@ INLINE void step_row(int64_t n, const float *restrict x, const float *restrict b
 }
 
 #define STEP_CASE(R, A, S) step_row(n, x, before, after, spikes, decay, level, A, R, S)
-static void step(int64_t n, const float *x, const float *before, float *after, float *spikes, const float *decay,
-                 const float *level, int arrays, int reset) {
+static void step_part(int64_t n, const float *x, const float *before, float *after, float *spikes, const float *decay,
+                      const float *level, int arrays, int reset) {
 #define STEP_RESET(A, S)                            \
     do {                                            \
         if (reset == SUBTRACT)                      \
@@ -184,6 +228,22 @@ static void step(int64_t n, const float *x, const float *before, float *after, f
     } else {
         if (spikes) STEP_RESET(0, 1);
         else STEP_RESET(0, 0);
+    }
+}
+
+/* One step of a tile. ahead: n numbers that are read next; they are fetched on the way: they lie in other pages of memory,
+ * where the processor's own prefetching would have to begin anew. past: where the spikes go
+ * past the caches, instead of to `spikes`. NULL: none. */
+static void step(int64_t n, const float *x, const float *before, float *after, float *spikes, const float *decay,
+                 const float *level, int arrays, int reset, const float *ahead, float *past) {
+    for (int64_t i = 0; i < n; i += PART) {
+        const int64_t count = MIN(PART, n - i);
+        fetch(ahead, i, count);
+        /* What goes past the caches needs one small buffer only, which stays in the fastest of them. */
+        float *part = past ? spikes : spikes + i;
+        step_part(count, x + i, before + i, after + i, spikes ? part : NULL, arrays ? decay + i : decay,
+                  arrays ? level + i : level, arrays, reset);
+        if (past) stream(past + i, part, count);
     }
 }
 
@@ -278,11 +338,33 @@ typedef struct {
         else BACK_RESET(0, S);           \
     } while (0)
 
-static void back(const Back *q, int arrays, int surrogate, int reset, int sums) {
+static void back_part(const Back *q, int arrays, int surrogate, int reset, int sums) {
     if (surrogate == ATAN) BACK_ARRAYS(ATAN);
     else if (surrogate == FAST_SIGMOID) BACK_ARRAYS(FAST_SIGMOID);
     else if (surrogate == SIGMOID) BACK_ARRAYS(SIGMOID);
     else BACK_ARRAYS(TRIANGULAR);
+}
+
+/* ahead, past: as in `step`; what goes past the caches is `out`. */
+static void back(const Back *whole, int arrays, int surrogate, int reset, int sums, const float *ahead, float *past) {
+    for (int64_t i = 0; i < whole->n; i += PART) {
+        const Back part = {
+            .n = MIN(PART, whole->n - i),
+            .now = whole->now + i,
+            .before = whole->before + i,
+            .spike_grad = whole->spike_grad + i,
+            .membrane_grad = whole->membrane_grad ? whole->membrane_grad + i : NULL,
+            .later = whole->later + i,
+            .out = whole->out + i,
+            .decay_sums = whole->decay_sums + i,
+            .level_sums = whole->level_sums + i,
+            .decay = arrays ? whole->decay + i : whole->decay,
+            .level = arrays ? whole->level + i : whole->level,
+        };
+        fetch(ahead, i, part.n);
+        back_part(&part, arrays, surrogate, reset, sums);
+        if (past) stream(past + i, part.out, part.n);
+    }
 }
 
 /* ---- the pooling ---- */
@@ -456,17 +538,16 @@ static void spread_parameters(const Layer *l, const Grid *g, const Tile *t, cons
     }
 }
 
-/* The next step of a tile lies in other pages of memory, where the processor's own prefetching has to begin anew. */
-static void fetch(const void *base, int64_t at, int64_t n, int half) {
-    const int64_t size = half ? 2 : 4;
-    const char *first = (const char *)base + at * size;
-    for (int64_t i = 0; i < n * size; i += 64) __builtin_prefetch(first + i, 0, 3);
+/* Where the values of the step after (or before) `at` lie that a tile's loop over its neurons can fetch on the way: as
+ * many as it has neurons. */
+static const float *ahead_of(const Layer *l, const void *base, int64_t at, int64_t step_size, int64_t offset, int by) {
+    if (l->half || !base || at + by < 0 || at + by >= l->steps) return NULL;
+    return (const float *)base + (at + by) * step_size + offset;
 }
 
 /* The currents of step `at` of a tile, pooled if that comes first. */
 static const float *currents(const Layer *l, const Grid *g, const Tile *t, const void *x, int64_t at, Scratch *s) {
     const int64_t from = (l->fixed_input ? 0 : at * g->wide_step) + t->wide_at;
-    if (!l->fixed_input && at + 1 < l->steps) fetch(x, from + g->wide_step, t->wide, l->half);
     const float *wide = load(x, from, t->wide, s->wide, l->half);
     if (!pools_first(l)) return wide;
     pool_units(l, g, t->units, wide, s->narrow);
@@ -481,10 +562,16 @@ static void forward_tile(const Layer *l, const Grid *g, const Tile *t, const voi
     for (int64_t at = 0; at < l->steps; at++) {
         if (!l->fixed_input) row = currents(l, g, t, x, at, s);
         const int64_t to = at * g->narrow_step + t->narrow_at;
-        float *out = target(spikes, to, s->narrow_too, l->half);
+        float *past = g->past_spikes ? (float *)spikes + to : NULL;
+        float *out = past ? s->narrow_too : target(spikes, to, s->narrow_too, l->half);
         float *fired = pools_after(l) ? s->wide_too : out;
-        step(t->neurons, row, before, now, fired, s->decay, s->level, l->by_channel, l->reset);
-        if (pools_after(l)) pool_units(l, g, t->units, fired, out);
+        const float *ahead = l->fixed_input ? NULL : ahead_of(l, x, at, g->wide_step, t->wide_at, 1);
+        step(t->neurons, row, before, now, fired, s->decay, s->level, l->by_channel, l->reset, ahead,
+             pools_after(l) ? NULL : past);
+        if (pools_after(l)) {
+            pool_units(l, g, t->units, fired, out);
+            if (past) stream(past, out, t->narrow);
+        }
         store(spikes, to, t->narrow, out, l->half);
         if (membrane) put(membrane, to, t->neurons, now, l->half);
         float *swap = before;
@@ -499,7 +586,9 @@ static void trace_tile(const Layer *l, const Grid *g, const Tile *t, const void 
     for (int64_t at = 0; at < l->steps; at++) {
         if (!l->fixed_input) row = currents(l, g, t, x, at, s);
         float *before = s->trace + at * t->neurons;
-        step(t->neurons, row, before, before + t->neurons, NULL, s->decay, s->level, l->by_channel, l->reset);
+        const float *ahead = l->fixed_input ? NULL : ahead_of(l, x, at, g->wide_step, t->wide_at, 1);
+        step(t->neurons, row, before, before + t->neurons, NULL, s->decay, s->level, l->by_channel, l->reset, ahead,
+             NULL);
     }
 }
 
@@ -522,10 +611,12 @@ static void put_current_grad(const Layer *l, const Grid *g, const Tile *t, const
         put(x_grad, to, t->wide, grad, l->half);
         return;
     }
+    float *past = g->past_grads ? (float *)x_grad + to : NULL;
     const float *row = load(x, to, t->wide, s->wide, l->half);
-    float *spread = target(x_grad, to, s->wide_too, l->half);
+    float *spread = past ? s->wide_too : target(x_grad, to, s->wide_too, l->half);
     unpool_units(l, g, t->units, row, grad, spread);
-    store(x_grad, to, t->wide, spread, l->half);
+    if (past) stream(past, spread, t->wide);
+    else store(x_grad, to, t->wide, spread, l->half);
 }
 
 static void backward_tile(const Layer *l, const Grid *g, const Tile *t, const void *x, const void *spike_grad,
@@ -535,13 +626,14 @@ static void backward_tile(const Layer *l, const Grid *g, const Tile *t, const vo
     memset(s->decay_sums, 0, row_bytes);
     memset(s->level_sums, 0, row_bytes);
     memset(s->total, 0, row_bytes);
-    /* Where l_t is the gradient as it stands it is written to its place at once, and read there for l_{t-1}. */
-    const int in_place = !l->fixed_input && !pools_first(l) && !l->half;
+    /* Where l_t is the gradient as it stands it is written to its place at once, and read there for l_{t-1}, unless it is
+     * written past the caches. */
+    const int direct = !l->fixed_input && !pools_first(l) && !l->half;
+    const int in_place = direct && !g->past_grads;
     const float *later = s->zeros;
     for (int64_t at = l->steps - 1; at >= 0; at--) {
         const int64_t narrow_at = at * g->narrow_step + t->narrow_at;
         const float *now = s->trace + (at + 1) * t->neurons;
-        if (spike_grad && at > 0) fetch(spike_grad, narrow_at - g->narrow_step, t->narrow, l->half);
         const float *slope = spike_grad ? load(spike_grad, narrow_at, t->narrow, s->narrow_too, l->half) : s->zeros;
         if (pools_after(l) && spike_grad) slope = selected(l, g, t, now, slope, s);
         float *out = in_place ? (float *)x_grad + at * g->wide_step + t->wide_at : later == s->one ? s->other : s->one;
@@ -558,10 +650,12 @@ static void backward_tile(const Layer *l, const Grid *g, const Tile *t, const vo
             .decay = s->decay,
             .level = s->level,
         };
-        back(&q, l->by_channel, l->surrogate, l->reset, l->want_sums);
+        const float *ahead = pools_after(l) ? NULL : ahead_of(l, spike_grad, at, g->narrow_step, t->narrow_at, -1);
+        float *past = direct && !in_place ? (float *)x_grad + at * g->wide_step + t->wide_at : NULL;
+        back(&q, l->by_channel, l->surrogate, l->reset, l->want_sums, ahead, past);
         if (l->fixed_input)
             for (int64_t i = 0; i < t->neurons; i++) s->total[i] += out[i];
-        else if (!in_place)
+        else if (!direct)
             put_current_grad(l, g, t, x, at, out, x_grad, s);
         later = out;
     }
@@ -622,6 +716,7 @@ int lif_forward(const Layer *l, const void *x, const float *decay, const float *
             spread_parameters(l, &g, &t, decay, level, &s);
             forward_tile(l, &g, &t, x, spikes, membrane, &s);
         }
+        settle();
         free(s.all);
     }
     return failed;
@@ -652,6 +747,7 @@ int lif_backward(const Layer *l, const void *x, const float *decay, const float 
             backward_tile(l, &g, &t, x, spike_grad, membrane_grad, x_grad, &s);
             if (l->want_sums) add_sums(l, &g, &t, &s, mine, mine + count);
         }
+        settle();
         free(s.all);
     }
     return failed;

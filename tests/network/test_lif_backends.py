@@ -154,7 +154,7 @@ def test_tiles_and_threads_change_nothing() -> None:
     beta, threshold = torch.tensor(0.75), torch.tensor(0.5)
     before = torch.get_num_threads()
     try:
-        for count in (8191, 8192, 8193, 24577):
+        for count in (2047, 2048, 2049, 6145):
             x = grid(3, 1, count)
             theirs = run("plain", x, beta, threshold)
             for threads in (1, 2):
@@ -179,6 +179,26 @@ def test_bfloat16_keeps_its_state_in_float32(pooling: Pooling | None) -> None:
             assert torch.equal(half["spikes"].float(), full["spikes"])
             difference = (half["currents"].float() - full["currents"]).norm() / full["currents"].norm()
             assert difference < 4e-3  # half a unit in the last of eight bits
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("shape", "pooling"),
+    [
+        ((3, 1, 2800001), None),  # rows that do not begin where vectors do
+        ((2, 4, 64, 136, 128), Pooling("max", 2, False)),
+        ((2, 4, 64, 136, 128), Pooling("max", 2, True)),
+        ((2, 2, 64, 264, 264), None),
+    ],
+)
+def test_results_that_are_written_past_the_caches(shape: tuple[int, ...], pooling: Pooling | None) -> None:
+    """From 32 MB on."""
+    x = grid(*shape)
+    assert x.numel() * 4 > 32 << 20
+    x = channels_last(x) if x.dim() == 5 else x
+    beta, threshold = torch.tensor(0.75), torch.tensor(0.5)
+    ours, theirs = (run(name, x, beta, threshold, pooling=pooling) for name in ("native", "plain"))
+    assert_same(ours, theirs, tolerance=1e-4)
 
 
 @needs_native
