@@ -58,7 +58,7 @@ typedef struct {
 
 /* Results of so many bytes are no longer in a cache when they are read. Written past the caches, the memory that they
  * replace need not be read first. */
-#define LARGE (32 << 20)
+#define LARGE (8 << 20)
 
 static int goes_past(const Layer *l, int64_t values) {
 #ifdef __AVX__
