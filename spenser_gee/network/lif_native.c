@@ -27,8 +27,8 @@ enum { POOL_NONE, POOL_MAX, POOL_AVG };
 
 /* Numbers that a tile's membranes over all steps should have: they stay in the second-level cache. */
 #define TRACE 131072
-#define LEAST_TILE 256
 #define LARGEST_TILE 2048
+#define PART 512 /* numbers of a tile between two requests for what comes next */
 
 typedef struct {
     int64_t steps, images;           /* T, B */
@@ -97,7 +97,7 @@ static Grid make_grid(const Layer *l) {
     g.past_spikes = goes_past(l, l->steps * g.narrow_step);
     g.past_grads = goes_past(l, (l->fixed_input ? 1 : l->steps) * g.wide_step);
     int64_t size = TRACE / (l->steps > 0 ? l->steps : 1);
-    size = size < LEAST_TILE ? LEAST_TILE : MIN(size, LARGEST_TILE);
+    size = size < PART ? PART : MIN(size, LARGEST_TILE) / PART * PART;
     g.per_tile = size / (g.neurons > 0 ? g.neurons : 1);
     if (g.per_tile < 1) g.per_tile = 1;
     /* Rows of windows of two images are not neighbours where an image ends with rows without a window. */
@@ -161,12 +161,12 @@ static void store(void *base, int64_t at, int64_t n, const float *buffer, int ha
     }
 }
 
-/* Past the caches where the place allows it. */
+/* Past the caches, where that can be done. */
 static void stream(float *to, const float *from, int64_t n) {
     int64_t i = 0;
 #ifdef __AVX__
-    if ((uintptr_t)to % 32 == 0)
-        for (; i + 8 <= n; i += 8) _mm256_stream_ps(to + i, _mm256_loadu_ps(from + i));
+    for (; i < n && (uintptr_t)(to + i) % 32; i++) to[i] = from[i];
+    for (; i + 8 <= n; i += 8) _mm256_stream_ps(to + i, _mm256_loadu_ps(from + i));
 #endif
     for (; i < n; i++) to[i] = from[i];
 }
@@ -190,8 +190,6 @@ INLINE void fetch(const float *base, int64_t at, int64_t n) {
 }
 
 /* ---- the neurons ---- */
-
-#define PART 512 /* numbers between two requests for what comes next */
 
 INLINE void step_row(int64_t n, const float *restrict x, const float *restrict before, float *restrict after,
                      float *restrict spikes, const float *restrict decay, const float *restrict level, int arrays,
@@ -522,27 +520,49 @@ static int pools_first(const Layer *l) { return l->pool != POOL_NONE && l->pool_
 
 static int pools_after(const Layer *l) { return l->pool != POOL_NONE && !l->pool_first; }
 
-static int64_t channel_of(const Layer *l, const Grid *g, const Tile *t, int64_t neuron) {
+/* Neighbouring neurons of a tile whose channels are all the same (channels first) or follow each other (last). */
+typedef struct {
+    int64_t count, channel;
+    int64_t next; /* by how much the channel of a neuron exceeds that of the one before: 0 or 1 */
+} Run;
+
+static Run run_at(const Layer *l, const Grid *g, const Tile *t, int64_t neuron) {
     const int64_t at = (pools_first(l) ? t->narrow_at : t->wide_at) + neuron;
-    const int64_t image = pools_first(l) ? g->image_narrow : g->image_wide;
-    return l->channels_last ? at % l->channels : at / (image / l->channels) % l->channels;
+    const int64_t plane = (pools_first(l) ? g->image_narrow : g->image_wide) / l->channels;
+    Run r = {.next = l->channels_last};
+    r.channel = l->channels_last ? at % l->channels : at / plane % l->channels;
+    r.count = l->channels_last ? l->channels - r.channel : plane - at % plane;
+    r.count = MIN(r.count, t->neurons - neuron);
+    return r;
 }
 
 static void spread_parameters(const Layer *l, const Grid *g, const Tile *t, const float *decay, const float *level,
                               Scratch *s) {
-    const int64_t count = l->by_channel ? t->neurons : 1;
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t c = l->by_channel ? channel_of(l, g, t, i) : 0;
-        s->decay[i] = decay[c];
-        s->level[i] = level[c];
+    s->decay[0] = decay[0];
+    s->level[0] = level[0];
+    if (!l->by_channel) return;
+    Run r;
+    for (int64_t i = 0; i < t->neurons; i += r.count) {
+        r = run_at(l, g, t, i);
+        for (int64_t j = 0; j < r.count; j++) {
+            s->decay[i + j] = decay[r.channel + j * r.next];
+            s->level[i + j] = level[r.channel + j * r.next];
+        }
     }
 }
 
-/* Where the values of the step after (or before) `at` lie that a tile's loop over its neurons can fetch on the way: as
- * many as it has neurons. */
-static const float *ahead_of(const Layer *l, const void *base, int64_t at, int64_t step_size, int64_t offset, int by) {
-    if (l->half || !base || at + by < 0 || at + by >= l->steps) return NULL;
-    return (const float *)base + (at + by) * step_size + offset;
+/* Where as many values as a tile has neurons lie that are read after those of step `at`: the currents of the next step, and
+ * after the last step those of the next tile, which are its neighbours in memory. */
+static const float *next_currents(const Layer *l, const Grid *g, const Tile *t, const void *x, int64_t at) {
+    if (l->half || l->fixed_input) return NULL;
+    const float *base = (const float *)x + t->wide_at;
+    return at + 1 < l->steps ? base + (at + 1) * g->wide_step : base + t->wide;
+}
+
+/* Likewise, going back, the gradient of the spikes before those of step `at`. */
+static const float *next_slopes(const Layer *l, const Grid *g, const Tile *t, const void *spike_grad, int64_t at) {
+    if (l->half || !spike_grad || pools_after(l) || at < 1) return NULL;
+    return (const float *)spike_grad + (at - 1) * g->narrow_step + t->narrow_at;
 }
 
 /* The currents of step `at` of a tile, pooled if that comes first. */
@@ -565,7 +585,7 @@ static void forward_tile(const Layer *l, const Grid *g, const Tile *t, const voi
         float *past = g->past_spikes ? (float *)spikes + to : NULL;
         float *out = past ? s->narrow_too : target(spikes, to, s->narrow_too, l->half);
         float *fired = pools_after(l) ? s->wide_too : out;
-        const float *ahead = l->fixed_input ? NULL : ahead_of(l, x, at, g->wide_step, t->wide_at, 1);
+        const float *ahead = next_currents(l, g, t, x, at);
         step(t->neurons, row, before, now, fired, s->decay, s->level, l->by_channel, l->reset, ahead,
              pools_after(l) ? NULL : past);
         if (pools_after(l)) {
@@ -580,13 +600,14 @@ static void forward_tile(const Layer *l, const Grid *g, const Tile *t, const voi
     }
 }
 
-static void trace_tile(const Layer *l, const Grid *g, const Tile *t, const void *x, Scratch *s) {
+static void trace_tile(const Layer *l, const Grid *g, const Tile *t, const void *x, const void *spike_grad,
+                       Scratch *s) {
     memset(s->trace, 0, (size_t)t->neurons * sizeof(float));
     const float *row = l->fixed_input ? currents(l, g, t, x, 0, s) : NULL;
     for (int64_t at = 0; at < l->steps; at++) {
         if (!l->fixed_input) row = currents(l, g, t, x, at, s);
         float *before = s->trace + at * t->neurons;
-        const float *ahead = l->fixed_input ? NULL : ahead_of(l, x, at, g->wide_step, t->wide_at, 1);
+        const float *ahead = at + 1 < l->steps ? next_currents(l, g, t, x, at) : next_slopes(l, g, t, spike_grad, at + 1);
         step(t->neurons, row, before, before + t->neurons, NULL, s->decay, s->level, l->by_channel, l->reset, ahead,
              NULL);
     }
@@ -622,10 +643,12 @@ static void put_current_grad(const Layer *l, const Grid *g, const Tile *t, const
 static void backward_tile(const Layer *l, const Grid *g, const Tile *t, const void *x, const void *spike_grad,
                           const void *membrane_grad, void *x_grad, Scratch *s) {
     const size_t row_bytes = (size_t)t->neurons * sizeof(float);
-    trace_tile(l, g, t, x, s);
-    memset(s->decay_sums, 0, row_bytes);
-    memset(s->level_sums, 0, row_bytes);
-    memset(s->total, 0, row_bytes);
+    trace_tile(l, g, t, x, spike_grad, s);
+    if (l->want_sums) {
+        memset(s->decay_sums, 0, row_bytes);
+        memset(s->level_sums, 0, row_bytes);
+    }
+    if (l->fixed_input) memset(s->total, 0, row_bytes);
     /* Where l_t is the gradient as it stands it is written to its place at once, and read there for l_{t-1}, unless it is
      * written past the caches. */
     const int direct = !l->fixed_input && !pools_first(l) && !l->half;
@@ -650,7 +673,7 @@ static void backward_tile(const Layer *l, const Grid *g, const Tile *t, const vo
             .decay = s->decay,
             .level = s->level,
         };
-        const float *ahead = pools_after(l) ? NULL : ahead_of(l, spike_grad, at, g->narrow_step, t->narrow_at, -1);
+        const float *ahead = at ? next_slopes(l, g, t, spike_grad, at) : next_currents(l, g, t, x, l->steps - 1);
         float *past = direct && !in_place ? (float *)x_grad + at * g->wide_step + t->wide_at : NULL;
         back(&q, l->by_channel, l->surrogate, l->reset, l->want_sums, ahead, past);
         if (l->fixed_input)
@@ -662,23 +685,32 @@ static void backward_tile(const Layer *l, const Grid *g, const Tile *t, const vo
     if (l->fixed_input) put_current_grad(l, g, t, x, 0, s->total, x_grad, s);
 }
 
+/* In four chains: an addition waits for the one before it. */
+static double sum_of(const float *values, int64_t n) {
+    double sums[4] = {0, 0, 0, 0};
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int j = 0; j < 4; j++) sums[j] += values[i + j];
+    for (; i < n; i++) sums[0] += values[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 static void add_sums(const Layer *l, const Grid *g, const Tile *t, const Scratch *s, double *decay_grad,
                      double *level_grad) {
-    if (l->by_channel) {
-        for (int64_t i = 0; i < t->neurons; i++) {
-            const int64_t c = channel_of(l, g, t, i);
-            decay_grad[c] += s->decay_sums[i];
-            level_grad[c] += s->level_sums[i];
+    Run r;
+    for (int64_t i = 0; i < t->neurons; i += r.count) {
+        if (l->by_channel) r = run_at(l, g, t, i);
+        else r = (Run){.count = t->neurons, .channel = 0, .next = 0};
+        if (!r.next) {
+            decay_grad[r.channel] += sum_of(s->decay_sums + i, r.count);
+            level_grad[r.channel] += sum_of(s->level_sums + i, r.count);
+            continue;
         }
-        return;
+        for (int64_t j = 0; j < r.count; j++) {
+            decay_grad[r.channel + j] += s->decay_sums[i + j];
+            level_grad[r.channel + j] += s->level_sums[i + j];
+        }
     }
-    double d[4] = {0, 0, 0, 0}, h[4] = {0, 0, 0, 0}; /* four chains: an addition waits for the one before it */
-    for (int64_t i = 0; i < t->neurons; i++) {
-        d[i % 4] += s->decay_sums[i];
-        h[i % 4] += s->level_sums[i];
-    }
-    decay_grad[0] += d[0] + d[1] + d[2] + d[3];
-    level_grad[0] += h[0] + h[1] + h[2] + h[3];
 }
 
 /* Channels-last rows that no window covers belong to no tile. */
