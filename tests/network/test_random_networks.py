@@ -90,7 +90,9 @@ def gradients(network: SpikingNetwork, spikes: Tensor, slope: Tensor) -> Tensor:
     """Of all parameters, one after the other."""
     network.zero_grad(set_to_none=True)
     (spikes * slope).sum().backward()
-    return torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in network.parameters()])
+    return torch.cat(
+        [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in network.parameters()]
+    )
 
 
 @pytest.mark.parametrize("name", ["plain", "native"])
