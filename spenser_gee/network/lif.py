@@ -54,7 +54,8 @@ def lif(
         spikes there is no membrane.
 
     Returns spikes (T, B, ...) of 0 and 1 in the type of `currents` (their pooled values after a pooling), and the
-    membrane (T, B, ...) after the reset and the input, or None. Raises ValueError for an unknown name.
+    membrane (T, B, ...) after the reset and the input, or None. Raises ValueError for an unknown name, and
+    for a pooling that leaves nothing.
     """
     if surrogate not in SURROGATES:
         raise ValueError(f"surrogate {surrogate!r} is not one of {', '.join(SURROGATES)}")
@@ -62,6 +63,8 @@ def lif(
         raise ValueError(f"reset {reset!r} is not one of {', '.join(RESETS)}")
     if pooling is not None and pooling.kind not in POOLINGS:
         raise ValueError(f"pooling {pooling.kind!r} is not one of {', '.join(POOLINGS)}")
+    if pooling is not None and min(currents.shape[-2:]) < pooling.size:
+        raise ValueError(f"pooling of size {pooling.size} leaves nothing of {tuple(currents.shape[-2:])}")
     if membrane and pooling is not None and not pooling.first:
         raise ValueError("neurons whose spikes are pooled at once show no membrane")
     steps = currents.shape[0] if steps is None else steps

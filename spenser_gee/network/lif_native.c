@@ -44,6 +44,10 @@ typedef struct {
     int32_t threads;
 } Layer;
 
+static int pools_first(const Layer *l) { return l->pool != POOL_NONE && l->pool_first; }
+
+static int pools_after(const Layer *l) { return l->pool != POOL_NONE && !l->pool_first; }
+
 /* How a layer's values of one step divide into units, whole planes or rows of windows, and tiles of units. */
 typedef struct {
     int64_t wide, narrow;            /* values of a unit before and after pooling (equal without) */
@@ -51,7 +55,7 @@ typedef struct {
     int64_t units, units_per_image;  /* in all; channels-last rows do not cover rows that no window covers */
     int64_t image_wide, image_narrow; /* values of an image */
     int64_t wide_step, narrow_step;  /* values of a step */
-    int64_t per_tile, tiles;
+    int64_t per_tile, tiles, parts;  /* parts: tiles of an image, where a tile may not reach into the next one */
     int64_t rows, pixel;             /* rows of windows in a unit; values side by side in a pixel */
     int past_spikes, past_grads;     /* whether these are written past the caches */
 } Grid;
@@ -92,7 +96,7 @@ static Grid make_grid(const Layer *l) {
         g.narrow = high * broad;
         g.units_per_image = l->channels;
     }
-    g.neurons = l->pool != POOL_NONE && l->pool_first ? g.narrow : g.wide;
+    g.neurons = pools_first(l) ? g.narrow : g.wide;
     g.units = g.units_per_image * l->images;
     g.past_spikes = goes_past(l, l->steps * g.narrow_step);
     g.past_grads = goes_past(l, (l->fixed_input ? 1 : l->steps) * g.wide_step);
@@ -101,13 +105,10 @@ static Grid make_grid(const Layer *l) {
     g.per_tile = size / (g.neurons > 0 ? g.neurons : 1);
     if (g.per_tile < 1) g.per_tile = 1;
     /* Rows of windows of two images are not neighbours where an image ends with rows without a window. */
-    if (l->pool != POOL_NONE && l->channels_last && g.per_tile > g.units_per_image) g.per_tile = g.units_per_image;
-    if (l->pool != POOL_NONE && l->channels_last && g.units_per_image > 0) {
-        int64_t parts = (g.units_per_image + g.per_tile - 1) / g.per_tile;
-        g.tiles = parts * l->images;
-    } else {
-        g.tiles = (g.units + g.per_tile - 1) / g.per_tile;
-    }
+    const int apart = l->pool != POOL_NONE && l->channels_last;
+    if (apart) g.per_tile = MIN(g.per_tile, g.units_per_image);
+    g.parts = apart ? (g.units_per_image + g.per_tile - 1) / g.per_tile : 0;
+    g.tiles = apart ? g.parts * l->images : (g.units + g.per_tile - 1) / g.per_tile;
     return g;
 }
 
@@ -116,11 +117,10 @@ typedef struct {
     int64_t units, wide, narrow, neurons;
 } Tile;
 
-static Tile find_tile(const Layer *l, const Grid *g, int64_t index) {
+static Tile find_tile(const Grid *g, int64_t index) {
     Tile t;
-    if (l->pool != POOL_NONE && l->channels_last) {
-        int64_t parts = (g->units_per_image + g->per_tile - 1) / g->per_tile;
-        int64_t image = index / parts, first = (index % parts) * g->per_tile;
+    if (g->parts) {
+        int64_t image = index / g->parts, first = (index % g->parts) * g->per_tile;
         t.units = MIN(g->per_tile, g->units_per_image - first);
         t.wide_at = image * g->image_wide + first * g->wide;
         t.narrow_at = image * g->image_narrow + first * g->narrow;
@@ -516,10 +516,6 @@ static int make_scratch(Scratch *s, const Layer *l, const Grid *g) {
     return 0;
 }
 
-static int pools_first(const Layer *l) { return l->pool != POOL_NONE && l->pool_first; }
-
-static int pools_after(const Layer *l) { return l->pool != POOL_NONE && !l->pool_first; }
-
 /* Neighbouring neurons of a tile whose channels are all the same (channels first) or follow each other (last). */
 typedef struct {
     int64_t count, channel;
@@ -744,7 +740,7 @@ int lif_forward(const Layer *l, const void *x, const float *decay, const float *
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < g.tiles; i++) {
             if (failed) continue;
-            const Tile t = find_tile(l, &g, i);
+            const Tile t = find_tile(&g, i);
             spread_parameters(l, &g, &t, decay, level, &s);
             forward_tile(l, &g, &t, x, spikes, membrane, &s);
         }
@@ -774,7 +770,7 @@ int lif_backward(const Layer *l, const void *x, const float *decay, const float 
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < g.tiles; i++) {
             if (failed) continue;
-            const Tile t = find_tile(l, &g, i);
+            const Tile t = find_tile(&g, i);
             spread_parameters(l, &g, &t, decay, level, &s);
             backward_tile(l, &g, &t, x, spike_grad, membrane_grad, x_grad, &s);
             if (l->want_sums) add_sums(l, &g, &t, &s, mine, mine + count);

@@ -69,11 +69,8 @@ def _from_cache_or_built(compiler: list[str]) -> Built:
         library = _load(path)
         if library is not None:
             return Built(library, f"{path} (built with {compiler[0]})")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = None  # type: ignore[assignment]
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+    writable = _is_writable(folder)
+    with tempfile.TemporaryDirectory(dir=folder if writable else None) as temporary:
         target = Path(temporary) / "lif.so"
         problem = _compile(compiler, target)
         if problem:
@@ -81,13 +78,22 @@ def _from_cache_or_built(compiler: list[str]) -> Built:
         library = _load(target)
         if library is None:
             return Built(None, f"{compiler[0]} built a library that cannot be loaded")
-        if folder is None:
+        if not writable:
             return Built(
                 library, f"built with {compiler[0]} for this process only: {path.parent} cannot be written"
             )
         # Whoever comes second replaces it by the same thing.
         os.replace(target, path)
     return Built(library, f"{path} (built with {compiler[0]})")
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, which is made if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _compile(compiler: list[str], target: Path) -> str:

@@ -333,6 +333,28 @@ def test_a_folder_that_cannot_be_written_costs_a_build_only(tmp_path: Path) -> N
     assert output.splitlines()[1] == "native"
 
 
+@needs_native
+def test_a_folder_that_may_only_be_read_costs_a_build_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPENSER_GEE_CACHE", str(tmp_path))
+    compiler = native_build._compiler()
+    assert compiler is not None
+    monkeypatch.setattr(native_build.os, "access", lambda *_: False)
+    built = native_build._from_cache_or_built(compiler)
+    assert built.library is not None
+    assert "for this process only" in built.note
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["plain", "native"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_pooling_that_leaves_nothing_is_refused(name: str, first: bool) -> None:
+    beta = torch.tensor(0.5)
+    with backend(name), pytest.raises(ValueError, match="pooling of size 4 leaves nothing of"):
+        lif(channels_last(grid(2, 1, 3, 3, 5)), beta, beta, pooling=Pooling("max", 4, first))
+
+
 def test_the_key_of_a_build_follows_its_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = native_build._key(["cc"])
     other = tmp_path / "lif_native.c"
