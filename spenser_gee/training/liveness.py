@@ -37,11 +37,10 @@ def dead_reason(output: Output) -> str | None:
     """
     assert output.membrane is not None
     assert output.rates is not None
-    spread = output.membrane - output.membrane[:, :1]
-    if not bool(torch.isfinite(spread).all()):
-        return NOT_FINITE
-    if bool((spread != 0).any()):
+    if bool(responds(output.membrane)):
         return None
+    if not bool(torch.isfinite(output.membrane - output.membrane[:, :1]).all()):
+        return NOT_FINITE
     rates = output.rates.spikes.tolist()
     for number, rate in enumerate(rates, start=1):
         if rate == 0.0:
