@@ -396,7 +396,7 @@ def test_backbones_have_the_papers_parameters(name: str, genes: int, ten: int, h
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
 def test_backbones_run_on_both_image_sizes(shape: tuple[int, int, int]) -> None:
-    for name in ("cifarnet", "vgg_small", "vgg_large", "resnet18", "resnet19", "lenet"):
+    for name in sorted(path.stem for path in BACKBONES.glob("*.net")):
         assert backbone(name, 16, 10, shape).layers[-1].output == (10, 1, 1)
     network = build_network(backbone("lenet", 16, 10, shape), 2, seed=0)
     assert network(torch.rand(1, 3, *shape)).spikes.shape == (2, 3, 10)

@@ -1,0 +1,1 @@
+"""What a network costs and bears: operations, energy, robustness, latency."""

@@ -1,0 +1,1 @@
+"""Evolved against hand-designed networks, on equal terms."""

@@ -1,0 +1,123 @@
+"""A comparison from beginning to end: who takes part, every trial, latencies, results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from spenser_gee.comparison.contenders import Contender, backbone, entrants, evolved_contenders
+from spenser_gee.comparison.folder import ComparisonFolder
+from spenser_gee.comparison.ground import Ground, prepare_ground, trial_settings
+from spenser_gee.comparison.latencies import measure_latencies
+from spenser_gee.comparison.random_searches import random_contenders
+from spenser_gee.comparison.recipes import arms_of
+from spenser_gee.comparison.request import Request
+from spenser_gee.comparison.results import all_trials, collect
+from spenser_gee.comparison.trials import Key, carry_out, due_trials
+from spenser_gee.environment import describe_environment
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.phenotype.check import open_grammar
+from spenser_gee.session import Reporter
+from spenser_gee.shipped import shipped_folder
+
+
+class ComparisonReporter(Protocol):
+    """Hears of a comparison's progress."""
+
+    @property
+    def search(self) -> Reporter:
+        """What hears of the random searches."""
+        ...
+
+    def announce(self, ground: Ground, contenders: Sequence[Contender], due: int) -> None:
+        """All input has been checked; `due` trainings are still to do."""
+        ...
+
+    def training(self, keys: Sequence[Key], evaluation: Evaluation) -> None:
+        """A training was finished and recorded; `keys`: the trials that it is."""
+        ...
+
+
+def compare(
+    request: Request, overrides: Sequence[str], data_root: str | None, reporter: ComparisonReporter
+) -> dict[str, Any]:
+    """Trains and measures every contender that is not done yet; the results, which are in the folder too.
+
+    overrides: `key=value` for the first run's configuration. Raises InputError before anything is trained where the
+    input is wrong.
+    """
+    begun = time.time()
+    ground = prepare_ground(request, overrides, data_root)
+    shape, classes = ground.data.input_shape, ground.data.class_count
+    named = [*_evolved(request), *_backbones(request)]
+    contenders = entrants(named, shape, classes)
+    settings = trial_settings(request, ground)
+    with ComparisonFolder.opened(request.out, settings, contenders, request.seeds):
+        pass  # what does not fit an earlier comparison is found here, before any random search
+    found = random_contenders(
+        ground.config, request.runs[0], request.out, request.random, data_root, reporter.search
+    )
+    contenders = entrants([*named, *found], shape, classes)
+    with ComparisonFolder.opened(request.out, settings, contenders, request.seeds) as folder:
+        return _run(request, ground, folder, contenders, reporter, begun)
+
+
+def _evolved(request: Request) -> list[Contender]:
+    found: list[Contender] = []
+    for number, run in enumerate(request.runs, start=1):
+        found += evolved_contenders(run, "evolved" if number == 1 else f"evolved-{number}")
+    return found
+
+
+def _backbones(request: Request) -> list[Contender]:
+    if not request.backbones:
+        return []
+    grammar = open_grammar(request.grammar or shipped_folder("grammars") / "spenser_gee.lark")
+    return [backbone(path, grammar) for path in request.backbones]
+
+
+def _run(
+    request: Request,
+    ground: Ground,
+    folder: ComparisonFolder,
+    contenders: Sequence[Contender],
+    reporter: ComparisonReporter,
+    begun: float,
+) -> dict[str, Any]:
+    trials = all_trials(folder)
+    due = due_trials(contenders, arms_of(folder.settings), request.seeds, ground, trials)
+    reporter.announce(ground, contenders, len(due))
+    facts, before = _facts(ground), folder.seconds_spent()
+
+    def write() -> dict[str, Any]:
+        seconds = before + time.time() - begun
+        results = collect(folder, trials, ground.data.input_shape, ground.data.class_count, facts, seconds)
+        folder.write_results(results)
+        return results
+
+    write()
+    for keys, evaluation in carry_out(due, request, ground):
+        for key in keys:
+            folder.write_trial(*key, evaluation)
+            trials[key] = evaluation
+        write()
+        reporter.training(keys, evaluation)
+    measure_latencies(folder, contenders, ground)
+    return write()
+
+
+def _facts(ground: Ground) -> dict[str, Any]:
+    """What the results say of the data and the machine."""
+    data = ground.data
+    return {
+        "data": {
+            "dataset": data.name,
+            "train_images": len(data.train),
+            "test_images": len(data.test),
+            "input_shape": list(data.input_shape),
+            "classes": data.class_count,
+            "time_steps": ground.settings.time_steps,
+        },
+        "environment": describe_environment(ground.config.seed),
+    }

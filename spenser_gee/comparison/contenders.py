@@ -1,0 +1,121 @@
+"""Who takes part: what runs have found, hand-designed networks, and the dense twin of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from spenser_gee.errors import input_error
+from spenser_gee.genotype import genotype_from_sentence
+from spenser_gee.grammar import Grammar
+from spenser_gee.phenotype.decode import decode
+from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.twin import dense_twin
+from spenser_gee.run_folder import RunFolder
+from spenser_gee.session.run import config_of, grammar_of
+from spenser_gee.session.setup import read_sentence
+
+Kind = Literal["evolved", "first-generation", "random", "backbone"]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One network of the comparison.
+
+    name: unique, fit for a file's name. twin: whether it is the dense twin of the one before it. source: the run or
+    file that it comes from. problem: why it cannot take part (empty: it can).
+    """
+
+    name: str
+    kind: Kind
+    twin: bool
+    source: str
+    sentence: str
+    spec: NetworkSpec
+    problem: str = ""
+
+    def plan(self, shape: Shape, classes: int) -> Plan:
+        """Its shapes for these data. Raises Infeasible."""
+        return plan_network(self.spec, shape, classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {**vars(self), "spec": self.spec.to_dict()}
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Contender:
+        """The inverse of `to_dict`."""
+        return Contender(**{**values, "spec": NetworkSpec.from_dict(values["spec"])})
+
+
+def evolved_contenders(path: Path, name: str, *, kind: Kind = "evolved") -> list[Contender]:
+    """The best network of a run and, unless `kind` is random, the best of its first generation where that is another
+    one. Raises InputError where the run has no best network."""
+    with RunFolder.open(path) as folder, folder.trusting():
+        grammar = grammar_of(folder, config_of(folder))
+        rows = folder.rows("SELECT best_id FROM generations ORDER BY generation")
+        best = rows[-1]["best_id"] if rows else None
+        if best is None:
+            raise input_error(
+                str(path), "the run has no complete candidate yet", "Let it finish a generation: resume it."
+            )
+        found = [_of_candidate(folder, grammar, best, name, kind, path)]
+        first = rows[0]["best_id"]
+        if kind == "evolved" and first not in (None, best):
+            found.append(
+                _of_candidate(folder, grammar, first, f"{name}-first-generation", "first-generation", path)
+            )
+    return found
+
+
+def _of_candidate(
+    folder: RunFolder, grammar: Grammar, number: int, name: str, kind: Kind, path: Path
+) -> Contender:
+    sentence = folder.candidate(number)["sentence"]
+    spec = decode(genotype_from_sentence(grammar, sentence, f"{path}: candidate {number}"), grammar)
+    return Contender(name, kind, False, f"{path}: candidate {number}", sentence, spec)
+
+
+def backbone(path: Path, grammar: Grammar) -> Contender:
+    """A hand-written network. Raises InputError with the place in the file."""
+    spec = decode(read_sentence(path, grammar), grammar)
+    sentence = " ".join(line for line in _lines(path) if not line.startswith("#"))
+    return Contender(path.stem, "backbone", False, str(path), sentence, spec)
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def entrants(found: Sequence[Contender], shape: Shape, classes: int) -> list[Contender]:
+    """Each with the reason where it cannot be built for these data, else followed by its dense twin where it has
+    gene-encoded layers. Raises InputError for two of one name."""
+    all_of_them = [one for contender in found for one in _with_twin(_checked(contender, shape, classes))]
+    sources: dict[str, str] = {}
+    for contender in all_of_them:
+        if contender.name in sources:
+            raise input_error(
+                contender.source,
+                f'a second contender has the name "{contender.name}" (the first: {sources[contender.name]})',
+                "Rename a file, so that results can be told apart.",
+            )
+        sources[contender.name] = contender.source
+    return all_of_them
+
+
+def _checked(contender: Contender, shape: Shape, classes: int) -> Contender:
+    try:
+        contender.plan(shape, classes)
+    except Infeasible as error:
+        return replace(contender, problem=f"it cannot be built for these data: {error}")
+    return contender
+
+
+def _with_twin(contender: Contender) -> list[Contender]:
+    twin = dense_twin(contender.spec)
+    if contender.problem or twin == contender.spec:
+        return [contender]
+    return [contender, replace(contender, name=f"{contender.name}-dense", twin=True, spec=twin)]

@@ -1,0 +1,110 @@
+"""What all contenders of a comparison meet on: data, budget, device, and the settings that decide a trial."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spenser_gee.comparison.request import BudgetKind, Request
+from spenser_gee.config import Config, load_config
+from spenser_gee.data import Dataset
+from spenser_gee.errors import input_error
+from spenser_gee.fitness.task import DataSettings, choose_device
+from spenser_gee.network.backends import resolve_backend
+from spenser_gee.phenotype.recipe import COMMON_RECIPE
+from spenser_gee.run_folder import RunFolder
+from spenser_gee.session.setup import data_settings
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """config: the first run's, with overrides. steps: of a training; None where the budget is in seconds."""
+
+    config: Config
+    data: Dataset
+    settings: DataSettings
+    device: torch.device
+    backend: str
+    threads: int
+    budget: tuple[BudgetKind, float]
+    steps: int | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Of a training, where the budget is in seconds."""
+        return self.budget[1] if self.steps is None else None
+
+
+# Where data lie does not change them.
+_PLACES = {"root", "download"}
+
+
+def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | None) -> Ground:
+    """Reads the runs' configurations and the data. Raises InputError where the runs' data differ."""
+    config = _config(request.runs[0], overrides)
+    for other in request.runs[1:]:
+        if _described(_config(other, overrides)) != _described(config):
+            raise input_error(
+                str(other), f"its data section differs from that of {request.runs[0]}", "Compare them apart."
+            )
+    _require_bounded_search(config, request.runs[0])
+    settings = data_settings(config, data_root)
+    device = choose_device(config.device)
+    backend = resolve_backend(config.backend, device)
+    data = settings.load()
+    budget = request.budget or ("epochs", float(config.final.epochs))
+    steps = _steps(budget, len(data.train), settings.batch_size)
+    return Ground(config, data, settings, device, backend, config.threads or 1, budget, steps)
+
+
+def _require_bounded_search(config: Config, run: Path) -> None:
+    inner = config.initialisation
+    if inner.budget_share is None and inner.terms not in ("off", "random"):
+        raise input_error(
+            str(run / "config.yaml"),
+            "initialisation.budget_share is null: the inner search could take a whole training's budget",
+            "Give it a share: --set initialisation.budget_share=0.1 (or: --set initialisation.terms=off).",
+        )
+
+
+def _steps(budget: tuple[BudgetKind, float], images: int, batch_size: int) -> int | None:
+    kind, amount = budget
+    if kind == "epochs":
+        # As batches are drawn: an incomplete last one is left out.
+        return round(amount * max(1, images // batch_size))
+    return math.ceil(amount / batch_size) if kind == "samples" else None
+
+
+def _described(config: Config) -> dict[str, Any]:
+    return config.data.model_dump(exclude=_PLACES)
+
+
+def _config(run: Path, overrides: Sequence[str]) -> Config:
+    """The run's configuration. Raises InputError where the folder is no run."""
+    with RunFolder.open(run):
+        # The run has its own copies of its grammar and of the first parent, which plays no part here.
+        return load_config(run / "config.yaml", [*overrides, "grammar=grammar.lark", "search.start=null"])
+
+
+def trial_settings(request: Request, ground: Ground) -> dict[str, Any]:
+    """What decides the result of a trial, beside its contender, recipe and seed; JSON-able."""
+    config = ground.config
+    kind, amount = ground.budget
+    data = {key: value for key, value in vars(ground.settings).items() if key not in _PLACES}
+    return {
+        "data": {**data, "images": list(ground.data.train.images.shape)},
+        "seed": config.seed,
+        "budget": {"kind": kind, "amount": amount},
+        "initialisation": config.initialisation.model_dump(),
+        "training": {key: getattr(config.training, key) for key in ("memory_mb", "precision")},
+        "common_recipe": str(COMMON_RECIPE) if request.common else None,
+        "assessed": asdict(request.assessed),
+        "device": str(ground.device),
+        "backend": ground.backend,
+        "threads": ground.threads,
+    }

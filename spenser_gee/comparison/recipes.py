@@ -1,0 +1,22 @@
+"""The two arms of a comparison: every network with its own recipe, and all with a common one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from spenser_gee.phenotype.recipe import COMMON_RECIPE
+from spenser_gee.phenotype.spec import NetworkSpec
+
+Arm = Literal["own", "common"]
+ARMS: tuple[Arm, ...] = ("own", "common")
+
+
+def arms_of(settings: Mapping[str, Any]) -> tuple[Arm, ...]:
+    """Which arms a comparison has: without a common recipe only the first."""
+    return ARMS if settings["common_recipe"] is not None else ARMS[:1]
+
+
+def arm_spec(spec: NetworkSpec, arm: Arm) -> NetworkSpec:
+    """The network as it is trained in this arm."""
+    return spec if arm == "own" else COMMON_RECIPE.apply(spec)

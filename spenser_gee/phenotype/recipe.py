@@ -1,0 +1,59 @@
+"""How a network is trained, apart from what it is: its loss, optimiser, schedule, clipping and augmentation.
+
+The input's coding is not a part of it: it decides what the first layer computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from spenser_gee.phenotype.spec import (
+    AdamW,
+    Augmentation,
+    CERate,
+    Clip,
+    CosineRate,
+    Loss,
+    NetworkSpec,
+    Optimiser,
+    Schedule,
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parts of a `NetworkSpec` that training reads."""
+
+    loss: Loss
+    optimiser: Optimiser
+    schedule: Schedule
+    clip: Clip | None = None
+    augmentation: tuple[Augmentation, ...] = ()
+
+    @staticmethod
+    def of(spec: NetworkSpec) -> Recipe:
+        """The recipe of a network."""
+        return Recipe(**{part.name: getattr(spec, part.name) for part in fields(Recipe)})
+
+    def apply(self, spec: NetworkSpec) -> NetworkSpec:
+        """The same network with this recipe."""
+        return replace(spec, **vars(self))
+
+    def __str__(self) -> str:
+        """Its words, as a sentence has them."""
+        parts = [self.loss, *self.augmentation, self.optimiser, self.schedule]
+        return " ".join(_words(part) for part in [*parts, *([self.clip] if self.clip else [])])
+
+
+# A recipe that no contender was tuned with: the loss and optimiser that most published spiking nets are trained with
+# at their usual settings, and nothing else.
+COMMON_RECIPE = Recipe(CERate(), AdamW(lr=0.001, decay=0.0001), CosineRate(warmup=0.05))
+
+
+def _words(part: Any) -> str:
+    return " ".join([part.word, *(f"{f.name}={_value(getattr(part, f.name))}" for f in fields(part))])
+
+
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
