@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from spenser_gee.comparison.contenders import Contender, backbone, entrants, evolved_contenders
-from spenser_gee.comparison.folder import ComparisonFolder
+from spenser_gee.comparison.folder import ComparisonFolder, Definition
 from spenser_gee.comparison.ground import Ground, prepare_ground, trial_settings
 from spenser_gee.comparison.latencies import measure_latencies
 from spenser_gee.comparison.random_searches import random_contenders
@@ -53,13 +53,14 @@ def compare(
     named = [*_evolved(request), *_backbones(request)]
     contenders = entrants(named, shape, classes)
     settings = trial_settings(request, ground)
-    with ComparisonFolder.opened(request.out, settings, contenders, request.seeds):
+    with ComparisonFolder.opened(request.out, Definition(settings, request.seeds, tuple(contenders))):
         pass  # what does not fit an earlier comparison is found here, before any random search
     found = random_contenders(
         ground.config, request.runs[0], request.out, request.random, data_root, reporter.search
     )
     contenders = entrants([*named, *found], shape, classes)
-    with ComparisonFolder.opened(request.out, settings, contenders, request.seeds) as folder:
+    definition = Definition(settings, request.seeds, tuple(contenders))
+    with ComparisonFolder.opened(request.out, definition) as folder:
         return _run(request, ground, folder, contenders, reporter, begun)
 
 
@@ -86,7 +87,7 @@ def _run(
     begun: float,
 ) -> dict[str, Any]:
     trials = all_trials(folder)
-    due = due_trials(contenders, arms_of(folder.settings), request.seeds, ground, trials)
+    due = due_trials(contenders, arms_of(folder.definition.settings), request.seeds, ground, trials)
     reporter.announce(ground, contenders, len(due))
     facts, before = _facts(ground), folder.seconds_spent()
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,40 @@ from spenser_gee.run_lock import take_lock
 FORMAT = 1
 
 
+@dataclass(frozen=True)
+class Definition:
+    """What a comparison is. settings: what all trials share. seeds: they are 0 .. seeds - 1. contenders: the first
+    one is the reference."""
+
+    settings: Mapping[str, Any]
+    seeds: int
+    contenders: tuple[Contender, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {
+            "format": FORMAT,
+            "settings": dict(self.settings),
+            "seeds": self.seeds,
+            "contenders": [contender.to_dict() for contender in self.contenders],
+        }
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Definition:
+        """The inverse of `to_dict`."""
+        contenders = tuple(Contender.from_dict(contender) for contender in values["contenders"])
+        return Definition(dict(values["settings"]), int(values["seeds"]), contenders)
+
+
 class ComparisonFolder:
     """A folder that this process writes. Make one with `opened`."""
 
-    def __init__(self, path: Path, definition: dict[str, Any]) -> None:
-        self.path = path
-        self._definition = definition
+    def __init__(self, path: Path, definition: Definition) -> None:
+        self.path, self.definition = path, definition
 
     @staticmethod
     @contextmanager
-    def opened(
-        path: Path, settings: Mapping[str, Any], contenders: Sequence[Contender], seeds: int
-    ) -> Iterator[ComparisonFolder]:
+    def opened(path: Path, wanted: Definition) -> Iterator[ComparisonFolder]:
         """A new folder, or one to go on with, locked.
 
         Contenders and seeds may be added to an earlier comparison. Raises InputError where its settings, or a
@@ -47,34 +70,13 @@ class ComparisonFolder:
         lock = take_lock(path / "lock")
         try:
             file = path / "comparison.json"
-            before = _read(file) if file.is_file() else None
-            definition = {"format": FORMAT, "settings": json.loads(json.dumps(settings)), "seeds": seeds}
-            known = {c.name: c for c in contenders}
-            if before is not None:
-                _compare_settings(path, before["settings"], definition["settings"])
-                earlier = [Contender.from_dict(values) for values in before["contenders"]]
-                known = _merged(path, earlier, known)
-                definition["seeds"] = max(seeds, before["seeds"])
-            definition["contenders"] = [c.to_dict() for c in known.values()]
-            write_json(file, definition)
+            # As it will be read back: JSON has no tuples.
+            now = Definition.from_dict(json.loads(json.dumps(wanted.to_dict())))
+            definition = _merged(path, _definition(file), now) if file.is_file() else now
+            write_json(file, definition.to_dict())
             yield ComparisonFolder(path, definition)
         finally:
             os.close(lock)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What all trials share."""
-        return dict(self._definition["settings"])
-
-    @property
-    def seeds(self) -> int:
-        """How many seeds there are: 0 .. seeds - 1."""
-        return int(self._definition["seeds"])
-
-    @property
-    def contenders(self) -> list[Contender]:
-        """All, those of earlier calls too."""
-        return [Contender.from_dict(values) for values in self._definition["contenders"]]
 
     def trial(self, name: str, arm: str, seed: int) -> Evaluation | None:
         """What came out, or None. Raises InputError for a damaged file."""
@@ -137,28 +139,40 @@ def _require_ours(path: Path) -> None:
         )
 
 
-def _compare_settings(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    differ = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+def _merged(path: Path, before: Definition, now: Definition) -> Definition:
+    """Both, where they go together."""
+    keys = {**before.settings, **now.settings}
+    differ = [key for key in keys if before.settings.get(key) != now.settings.get(key)]
     if differ:
-        shown = "; ".join(f"{key}: {before.get(key)} before, {now.get(key)} now" for key in differ)
+        shown = "; ".join(
+            f"{key}: {before.settings.get(key)} before, {now.settings.get(key)} now" for key in differ
+        )
         raise input_error(
             str(path),
             f"the comparison in this folder had other settings, so its trials cannot be reused ({shown})",
             "Say what was said before, or begin another comparison: --out FOLDER.",
         )
-
-
-def _merged(path: Path, earlier: Sequence[Contender], now: Mapping[str, Contender]) -> dict[str, Contender]:
-    for contender in earlier:
-        again = now.get(contender.name)
-        if again is not None and again.spec != contender.spec:
+    contenders = {contender.name: contender for contender in before.contenders}
+    for contender in now.contenders:
+        earlier = contenders.get(contender.name, contender)
+        if earlier.spec != contender.spec:
             raise input_error(
                 str(path),
-                f'"{contender.name}" is another network now ({again.source}) than in this comparison '
-                f"({contender.source})",
+                f'"{contender.name}" is another network now ({contender.source}) than in this comparison '
+                f"({earlier.source})",
                 "Begin another comparison: --out FOLDER.",
             )
-    return {**{c.name: c for c in earlier}, **now}
+        contenders[contender.name] = contender
+    return Definition(now.settings, max(before.seeds, now.seeds), tuple(contenders.values()))
+
+
+def _definition(file: Path) -> Definition:
+    try:
+        return Definition.from_dict(_read(file))
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise input_error(
+            str(file), f"cannot be read: {error!r}", "Begin another comparison: --out FOLDER."
+        ) from None
 
 
 def _read(file: Path) -> dict[str, Any]:

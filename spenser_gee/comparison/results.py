@@ -33,9 +33,10 @@ Trials = Mapping[Key, Evaluation]
 def all_trials(folder: ComparisonFolder) -> dict[Key, Evaluation]:
     """Every finished trial by contender, arm and seed."""
     found: dict[Key, Evaluation] = {}
-    for contender in folder.contenders:
-        for arm in arms_of(folder.settings):
-            for seed in range(folder.seeds):
+    definition = folder.definition
+    for contender in definition.contenders:
+        for arm in arms_of(definition.settings):
+            for seed in range(definition.seeds):
                 trial = folder.trial(contender.name, arm, seed)
                 if trial is not None:
                     found[contender.name, arm, seed] = trial
@@ -52,8 +53,8 @@ def collect(
 ) -> dict[str, Any]:
     """The results so far, JSON-able. facts: of the data and the environment, as they are to be shown. seconds: of
     wall clock that the comparison took."""
-    contenders, latencies = folder.contenders, folder.latencies()
-    arms, seeds = arms_of(folder.settings), range(folder.seeds)
+    settings, contenders = folder.definition.settings, folder.definition.contenders
+    arms, seeds, latencies = arms_of(settings), range(folder.definition.seeds), folder.latencies()
     reference = contenders[0].name
     due = [(c.name, arm, seed) for c in contenders if not c.problem for arm in arms for seed in seeds]
     rows = [_row(c, arms, seeds, trials, latencies.get(c.name), shape, classes) for c in contenders]
@@ -64,11 +65,11 @@ def collect(
         "finished": all(key in trials for key in due),
         "seconds": seconds,
         **facts,
-        "budget": folder.settings["budget"],
-        "settings": folder.settings,
+        "budget": settings["budget"],
+        "settings": settings,
         "seeds": list(seeds),
         "arms": list(arms),
-        "common_recipe": folder.settings["common_recipe"],
+        "common_recipe": settings["common_recipe"],
         "reference": reference,
         "contenders": rows,
     }
