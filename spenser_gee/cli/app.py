@@ -156,6 +156,81 @@ def show(
 
 
 @app.command()
+def compare(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders; the first one's best is the reference."),
+    ],
+    backbones: Annotated[
+        list[Path] | None, typer.Option(help="Hand-designed networks: .net files, or a pattern of them.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each contender with each recipe.", min=1)] = 5,
+    epochs: Annotated[
+        float | None, typer.Option(help="Budget of a training: passes over all training images.", min=0)
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Or: seconds of wall clock.", min=0)] = None,
+    samples: Annotated[int | None, typer.Option(help="Or: training samples.", min=1)] = None,
+    random: Annotated[
+        int, typer.Option(help="Random searches, each of as many evaluations as the first run made.", min=0)
+    ] = 0,
+    common: Annotated[
+        bool, typer.Option("--common/--no-common", help="Also train all with one common recipe.")
+    ] = True,
+    grammar: Annotated[
+        Path | None, typer.Option(help="Grammar of the backbones; by default the shipped one.")
+    ] = None,
+    images: Annotated[
+        int, typer.Option(help="Test images for operations, energy and robustness.", min=1)
+    ] = 1000,
+    timeout: Annotated[
+        float | None, typer.Option(help="Give a training up after so many seconds.", min=0)
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the comparison; one that is there already is gone on with.")
+    ] = Path("runs/comparison"),
+    settings: Set = None,
+    data_root: DataRoot = None,
+    device: Device = None,
+    workers: Workers = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
+) -> int:
+    """Train and measure evolved and hand-designed networks on equal terms."""
+    from spenser_gee.cli.compare import budget_of, compare_command, sorted_paths
+    from spenser_gee.comparison.request import Assessed, Request
+
+    runs, sentences = sorted_paths([*paths, *(backbones or [])])
+    request = Request(
+        runs,
+        sentences,
+        out,
+        seeds,
+        budget_of(epochs, seconds, samples),
+        random,
+        common,
+        grammar,
+        timeout,
+        Assessed(images),
+    )
+    return compare_command(request, _overrides(settings, device, workers, None), data_root, json_)
+
+
+@app.command()
+def report(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    comparison: Annotated[Path | None, typer.Argument(help="The folder of a comparison to show too.")] = None,
+    out: Annotated[Path | None, typer.Option(help="HTML file to write, by default RUN/report.html.")] = None,
+    data_root: DataRoot = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write TensorBoard events there too.")
+    ] = None,
+) -> None:
+    """A run as one HTML page that needs no network; also while it goes on."""
+    from spenser_gee.cli.report import report_command
+
+    report_command(path, comparison, out, data_root, tensorboard)
+
+
+@app.command()
 def train(
     what: Annotated[
         Path, typer.Argument(metavar="RUN|NET", help="A run folder, or a hand-written sentence.")
@@ -179,6 +254,29 @@ def train(
     from spenser_gee.cli.training import train_command
 
     train_command(what, config, epochs, out, _overrides(settings, device, None, seed), data_root, json_)
+
+
+@app.command()
+def export(
+    what: Annotated[
+        Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run folder, or a .safetensors file of `train`.")
+    ],
+    format_: Annotated[
+        str, typer.Option("--format", help="nir (one file), or state-dict (a folder: PyTorch and snnTorch).")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="What to write; by default beside the weights.")
+    ] = None,
+    dt: Annotated[float | None, typer.Option(help="nir: seconds per time step, by default 1e-4.")] = None,
+    subtract: Annotated[
+        str | None,
+        typer.Option(help="nir: neurons that reset by subtraction as a loop (exact), or reset to zero."),
+    ] = None,
+) -> None:
+    """Write a trained network for other programs: NIR, or PyTorch with snnTorch."""
+    from spenser_gee.cli.export import export_command
+
+    export_command(what, format_, out, dt, subtract)
 
 
 @grammar_app.command("check")

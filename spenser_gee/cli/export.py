@@ -1,0 +1,51 @@
+"""`export`: a trained network for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spenser_gee.cli.console import say
+from spenser_gee.errors import input_error, nearest
+from spenser_gee.export.nir_file import DT, write_nir
+from spenser_gee.export.nir_neurons import SUBTRACT
+from spenser_gee.export.state_dict import write_state_dict
+from spenser_gee.run_folder import RunFolder
+from spenser_gee.training.saved import load_network
+
+FORMATS = ("nir", "state-dict")
+
+
+def export_command(
+    what: Path, format_: str, out: Path | None, dt: float | None, subtract: str | None
+) -> None:
+    """See `app.export`."""
+    if format_ not in FORMATS:
+        problem = f"expected {' or '.join(FORMATS)}{nearest(format_, FORMATS)}"
+        raise input_error(f"--format {format_}", problem)
+    if subtract is not None and subtract not in SUBTRACT:
+        problem = f"expected {' or '.join(SUBTRACT)}{nearest(subtract, SUBTRACT)}"
+        raise input_error(f"--subtract {subtract}", problem)
+    if format_ != "nir" and (dt is not None or subtract is not None):
+        raise input_error(f"--format {format_}", "--dt and --subtract are for --format nir only")
+    source = _weights(what)
+    saved = load_network(source)
+    if format_ == "nir":
+        target = out or source.with_suffix(".nir")
+        remarks = write_nir(saved, source, target, DT if dt is None else dt, subtract)
+    else:
+        target = out or source.with_name(f"{source.stem}-pytorch")
+        remarks = write_state_dict(saved, source, target)
+    for remark in remarks:
+        say(remark)
+    print(target)
+
+
+def _weights(what: Path) -> Path:
+    """The file of a run's network after its final training, else of its best one; or the file itself."""
+    if not what.is_dir():
+        return what
+    with RunFolder.open(what) as folder:
+        for path in (folder.final_weights, folder.best_weights):
+            if path.is_file():
+                return path
+    raise input_error(str(what), "the run has no trained network yet", "Wait for its first generation.")

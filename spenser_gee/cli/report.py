@@ -1,0 +1,21 @@
+"""`report`: a run as one HTML page, and as TensorBoard events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spenser_gee.report.report import write_report
+from spenser_gee.run_folder import RunFolder
+
+
+def report_command(
+    run: Path, comparison: Path | None, out: Path | None, data_root: str | None, events: Path | None
+) -> None:
+    """See `app.report`."""
+    print(write_report(run, comparison, out if out is not None else run / "report.html", data_root))
+    if events is not None:
+        from spenser_gee.report.tensorboard import write_events
+
+        with RunFolder.open(run) as folder, folder.trusting():
+            write_events(folder, events)
+        print(events)

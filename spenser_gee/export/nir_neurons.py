@@ -1,0 +1,110 @@
+"""Leaky integrate-and-fire neurons in the words of NIR, for forward Euler steps of `dt` seconds.
+
+NIR: tau v' = v_leak - v + r I. A step of forward Euler with v_leak = 0 is v + dt / tau (r I - v), so that
+
+    beta = 1 - dt / tau     ->  tau = dt / (1 - beta)
+    1 = r dt / tau          ->  r = tau / dt
+
+as in snnTorch's own import and export. beta = 1 has no tau: NIR's IF and I have v' = r I, hence r = 1 / dt. A spike,
+v > v_threshold, sets v to v_reset = 0 in the same step; ours does so at the start of the next one, before the
+decay: the spikes are equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spenser_gee.export.nir_sketch import Block, Sketch
+from spenser_gee.export.weights import Cell
+
+SUBTRACT = ("loop", "zero")
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """How one layer is drawn. label: of the layer, in words. subtract: how a reset by subtraction is written, one of
+    SUBTRACT; None = not at all."""
+
+    sketch: Sketch
+    name: str
+    label: str
+    cell: Cell
+    dt: float
+    subtract: str | None
+
+    @property
+    def own_membrane(self) -> bool:
+        """Whether the membrane is a node of its own, with the layer's name."""
+        return self.cell.reset == "none" or (self.cell.reset == "subtract" and self.subtract == "loop")
+
+    def explain(self) -> None:
+        """Remarks and refusals."""
+        reset, sketch = self.cell.reset, self.sketch
+        if reset == "none":
+            sketch.remark(self.label, "reset=none written as LI and Threshold: exact")
+        if reset != "subtract":
+            return
+        if self.subtract == "zero":
+            text = "reset=subtract written as a reset to zero: THIS CHANGES ITS SPIKES, measure the accuracy anew"
+            sketch.remark(self.label, text)
+        elif self.subtract is None:
+            sketch.refuse(
+                self.label,
+                "reset=subtract: NIR's LIF is set to v_reset by a spike and loses what lay above the threshold",
+                "--subtract loop writes it exactly, as LI, Threshold and an edge back (few programs read loops); "
+                "--subtract zero writes a LIF that resets to zero, which changes its spikes.",
+            )
+        elif self.cell.threshold < 0:
+            sketch.refuse(
+                self.label,
+                f"its threshold is {self.cell.threshold:g}: below 0 it resets before the first step, a loop does not",
+                "--subtract zero changes its spikes. --format state-dict writes it.",
+            )
+        else:
+            text = "reset=subtract written as LI, Threshold and an edge back that arrives a step later: exact"
+            sketch.remark(self.label, text)
+
+    def draw(self, block: Block) -> Block:
+        """The spikes of neurons that read a block."""
+        if not self.own_membrane:
+            return self.sketch.put(self.name, self._resetting(block.shape), block, block.shape, binary=True)
+        membrane = self.sketch.put(self.name, self._integrating(block.shape), block, block.shape)
+        spikes = self.sketch.threshold(f"{self.name}_spikes", membrane, self.cell.threshold)
+        if self.cell.reset == "subtract":
+            back = self.sketch.nir.Scale(scale=_full(block.shape, -self.cell.threshold))
+            reset = self.sketch.put(f"{self.name}_reset", back, spikes, block.shape)
+            self.sketch.edges.append((reset.nodes[0], membrane.nodes[0]))
+        return spikes
+
+    def _resetting(self, shape: tuple[int, ...]) -> Any:
+        """A node whose neurons are set to 0 by a spike."""
+        nir, level, zero = self.sketch.nir, _full(shape, self.cell.threshold), _full(shape, 0.0)
+        if self.cell.beta == 1.0:
+            return nir.IF(
+                r=_full(shape, 1 / self.dt), v_threshold=level, v_reset=zero, metadata=self._notes()
+            )
+        tau, r = self._time_constant(shape)
+        return nir.LIF(tau=tau, r=r, v_leak=zero, v_threshold=level, v_reset=zero, metadata=self._notes())
+
+    def _integrating(self, shape: tuple[int, ...]) -> Any:
+        """A node of membranes that never fire."""
+        nir = self.sketch.nir
+        if self.cell.beta == 1.0:
+            return nir.I(r=_full(shape, 1 / self.dt), metadata=self._notes())
+        tau, r = self._time_constant(shape)
+        return nir.LI(tau=tau, r=r, v_leak=_full(shape, 0.0), metadata=self._notes())
+
+    def _time_constant(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """tau in seconds, and r."""
+        leak = 1 - self.cell.beta
+        return _full(shape, self.dt / leak), _full(shape, 1 / leak)
+
+    def _notes(self) -> dict[str, float]:
+        return {"beta": self.cell.beta, "dt": self.dt}
+
+
+def _full(shape: tuple[int, ...], value: float) -> np.ndarray:
+    return np.full(shape, value, np.float32)

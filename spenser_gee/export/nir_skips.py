@@ -1,0 +1,68 @@
+"""Skips in the words of NIR: edges that meet add up, and projections are weights over the channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spenser_gee.export import nir_geometry as geometry
+from spenser_gee.export.nir_geometry import Pair
+from spenser_gee.export.nir_sketch import Block, Signal, Sketch, bounds, total
+from spenser_gee.export.weights import Array
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One skip. name: of its nodes."""
+
+    sketch: Sketch
+    name: str
+
+    def averaged(self, source: Signal) -> Signal:
+        """Over all positions."""
+        return tuple(self.sketch.pool(f"{self.name}_mean", b, b.map_size, b.map_size, (1, 1)) for b in source)
+
+    def flattened(self, source: Signal) -> Signal:
+        """Without maps."""
+        return tuple(self.sketch.flatten(f"{self.name}_flatten", block) for block in source)
+
+    def picked(self, source: Signal, size: Pair, weight: Array | None) -> Signal | None:
+        """The nearest subsample, by a stride; the projection (out, in), if there is one, in the same nodes. None:
+        the distances are uneven."""
+        had = source[0].map_size
+        down, right = (geometry.subsample_stride(had[d], size[d]) for d in (0, 1))
+        if down is None or right is None:
+            return None
+        stride = (down, right)
+        window = geometry.window(had, size, 1, stride, (0, 0))
+        if window is None:
+            return None
+        parts = []
+        for block, (start, end) in zip(source, bounds(source), strict=True):
+            part = np.eye(end - start) if weight is None else weight[:, start:end]
+            drawn = self.sketch.convolve(self.name, block, part[:, :, None, None], None, window, stride, size)
+            parts.append(Block(drawn.nodes, drawn.shape, block.binary and weight is None))
+        return tuple(parts) if weight is None else (total(parts),)
+
+    def stand_in(self, source: Signal, size: Pair) -> Signal:
+        """Of the right shape, for the walk to go on after a refusal."""
+        return tuple(Block(block.nodes, (block.shape[0], *size)) for block in source)
+
+    def mixed(self, source: Signal, weight: Array) -> Signal:
+        """weight (out, in) over the channels, as one block."""
+        parts = [
+            self.sketch.mix(self.name, block, weight[:, start:end])
+            for block, (start, end) in zip(source, bounds(source), strict=True)
+        ]
+        return (total(parts),)
+
+    def added(self, here: Signal, there: Signal) -> Signal:
+        """Their sum, in the blocks of `here`."""
+        if [block.shape for block in here] == [block.shape for block in there]:
+            return tuple(self.sketch.plus(a, b) for a, b in zip(here, there, strict=True))
+        eye = np.eye(sum(block.shape[0] for block in here))
+        return tuple(
+            self.sketch.plus(block, self.mixed(there, eye[start:end])[0])
+            for block, (start, end) in zip(here, bounds(here), strict=True)
+        )

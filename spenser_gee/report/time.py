@@ -1,0 +1,168 @@
+"""Where the time went."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spenser_gee.report import svg
+from spenser_gee.report.facts import number_of, percent, seconds
+from spenser_gee.report.section import Figure, Section, Table
+from spenser_gee.run_folder import RunFolder
+from spenser_gee.run_summary import seconds_spent
+
+# A longer timeline could not be told apart any more, and would be most of the page.
+MOST_BARS = 600
+
+_COLOURS = {"complete": svg.BLUE, "abandoned": svg.OCHRE}
+_OTHERS = svg.ORANGE
+
+_PHASES = {
+    "start_seconds": "building and start search",
+    "training_seconds": "training",
+    "measuring_seconds": "measuring",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation: its place among the workers' lanes, begin and end in seconds of the run's own time."""
+
+    lane: int
+    begin: float
+    end: float
+    status: str
+    generation: int
+
+
+def time_section(run: RunFolder) -> Section:
+    """Seconds of each phase, and what the workers did when."""
+    title, anchor = "Where the time went", "time"
+    rows = run.rows("SELECT * FROM evaluations WHERE evaluated ORDER BY started, candidate_id")
+    if not rows:
+        return Section(title, anchor, ("No evaluation is recorded yet.",))
+    jobs = lay_out([row for row in rows if row["started"] is not None], _session_starts(run))
+    spent = phases(rows, jobs, run.final() or {})
+    lanes = 1 + max((job.lane for job in jobs), default=0)
+    words = (
+        f"The run took {seconds(seconds_spent(run))} of wall clock in all, with {number_of(lanes, 'evaluation')} at a "
+        "time. The seconds below are those of all workers together."
+    )
+    parts: list[str | Figure | Table] = [words, _bars_figure(spent), _table(spent)]
+    if jobs:
+        parts.append(_timeline_figure(jobs[:MOST_BARS], len(jobs)))
+    return Section(title, anchor, tuple(parts))
+
+
+def _session_starts(run: RunFolder) -> list[float]:
+    rows = run.rows("SELECT time FROM events WHERE kind IN ('start', 'resume') ORDER BY id")
+    return [row["time"] for row in rows]
+
+
+def lay_out(rows: Sequence[dict[str, Any]], session_starts: Sequence[float]) -> list[Job]:
+    """The evaluations in the order of their beginning, each in the first lane that is free then.
+
+    Processes come and go, so lanes are not processes: there are as many as evaluations ran at a time. The time
+    between the last end of one session and the start of the next is taken out.
+    """
+    jobs: list[Job] = []
+    busy_until: list[float] = []
+    starts = iter([*session_starts[1:], float("inf")])
+    following = next(starts)
+    removed, last_end = (session_starts[0] if session_starts else rows[0]["started"] if rows else 0.0), 0.0
+    for row in sorted(rows, key=lambda row: (row["started"], row["candidate_id"])):
+        while row["started"] >= following:
+            removed = following - last_end
+            following = next(starts)
+        begin, end = row["started"] - removed, row["finished"] - removed
+        lane = next((i for i, until in enumerate(busy_until) if until <= begin), len(busy_until))
+        busy_until[lane : lane + 1] = [end]
+        last_end = max(last_end, end)
+        jobs.append(Job(lane, begin, end, row["status"], row["generation"]))
+    return jobs
+
+
+def phases(rows: Sequence[dict[str, Any]], jobs: Sequence[Job], final: dict[str, Any]) -> dict[str, float]:
+    """Seconds by phase, of all workers together."""
+    spent = {name: sum(row["cost"].get(key, 0.0) for row in rows) for key, name in _PHASES.items()}
+    busy = sum(job.end - job.begin for job in jobs)
+    spent["rest of evaluations"] = max(busy - sum(spent.values()), 0.0) if jobs else 0.0
+    spent["waiting for others"] = max(_capacity(jobs) - busy, 0.0)
+    spent["final training"] = final.get("training_seconds", 0.0)
+    spent["final test"] = final.get("test_seconds", 0.0)
+    return spent
+
+
+def _capacity(jobs: Sequence[Job]) -> float:
+    """Seconds that all lanes have had from the first begin to the last end of each generation."""
+    generations: dict[int, list[Job]] = defaultdict(list)
+    for job in jobs:
+        generations[job.generation].append(job)
+    spans = [max(j.end for j in group) - min(j.begin for j in group) for group in generations.values()]
+    return sum(spans) * (1 + max((job.lane for job in jobs), default=0))
+
+
+def _bars_figure(spent: dict[str, float]) -> Figure:
+    names, values = list(spent), list(spent.values())
+    with svg.figure(svg.WIDTH, 1.9) as fig:
+        axes = fig.add_subplot()
+        bars = axes.barh(names, values, 0.7, color=svg.BLUE)
+        axes.bar_label(bars, [seconds(value) for value in values], padding=3)
+        axes.margins(x=0.2)
+        axes.set_xlabel("seconds")
+        axes.tick_params(axis="y", length=0)
+        axes.invert_yaxis()
+        picture = svg.to_svg(fig)
+    return Figure(
+        picture,
+        "Rest of evaluations: reading the parent's weights, saving, and what evaluations that were killed had done. "
+        "Waiting for others: workers with nothing to do until the last evaluation of a generation ended.",
+        "Bar chart of seconds: "
+        + ", ".join(f"{name} {seconds(value)}" for name, value in spent.items())
+        + ".",
+    )
+
+
+def _table(spent: dict[str, float]) -> Table:
+    total = sum(spent.values()) or 1.0
+    rows = tuple((name, f"{value:,.1f}", percent(value / total)) for name, value in spent.items())
+    return Table(("phase", "seconds", "share"), rows, "", frozenset({1, 2}))
+
+
+def _timeline_figure(jobs: Sequence[Job], of: int) -> Figure:
+    lanes = 1 + max(job.lane for job in jobs)
+    shown = {
+        "complete": _COLOURS["complete"],
+        "abandoned": _COLOURS["abandoned"],
+        "infeasible, timed out or failed": _OTHERS,
+    }
+    with svg.figure(svg.WIDTH, 0.9 + 0.24 * lanes) as fig:
+        axes = fig.add_subplot()
+        for name, colour in shown.items():
+            chosen = [job for job in jobs if _COLOURS.get(job.status, _OTHERS) == colour]
+            axes.barh(
+                [job.lane for job in chosen],
+                [job.end - job.begin for job in chosen],
+                0.72,
+                [job.begin for job in chosen],
+                color=colour,
+                alpha=0.85,
+                label=name,
+            )
+        axes.set_yticks(range(lanes), [f"worker {lane + 1}" for lane in range(lanes)])
+        axes.tick_params(axis="y", length=0)
+        axes.invert_yaxis()
+        axes.set_xlim(left=0)
+        axes.set_xlabel("seconds since the start")
+        fig.legend(loc="outside upper center", ncols=2)
+        picture = svg.to_svg(fig)
+    part = "" if len(jobs) == of else f" Only the first {len(jobs):,} of {of:,} are drawn."
+    return Figure(
+        picture,
+        f"Every evaluation as a bar, without the time between sessions.{part} A worker here is a place for one "
+        "evaluation at a time; processes are replaced now and then.",
+        f"Timeline of {number_of(len(jobs), 'evaluation')} on {number_of(lanes, 'worker')} over "
+        f"{seconds(max(job.end for job in jobs))}.",
+    )

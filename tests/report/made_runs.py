@@ -1,0 +1,103 @@
+"""Run folders that are written, not run: what is in them is known exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tiny_runs import GRAMMAR, tiny_config
+
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.genotype import Genotype, sample_genotype, sentence_of
+from spenser_gee.grammar import Grammar
+from spenser_gee.phenotype.check import open_grammar
+from spenser_gee.phenotype.decode import decode
+from spenser_gee.rng import stream
+from spenser_gee.run_folder import RunFolder
+from spenser_gee.search.record import GenerationSummary
+from spenser_gee.search.strategy import Candidate
+
+NASTY = '<script>alert("x")</script> & $x$ {{ 7 * 7 }} \\" </svg>'
+
+
+def made_run(folder: Path, name: str = "made", *overrides: str, origin: str = "sampled") -> MadeRun:
+    """An empty run of the tiny configuration, open for writing."""
+    config = tiny_config(folder, *overrides)
+    grammar = open_grammar(GRAMMAR)
+    environment = {
+        "command": ["/some/where/spenser_gee/__main__.py", "run", "a name.yaml"],
+        "seed": config.seed,
+        "packages": {"spenser-gee": "0.1.0"},
+        "hardware": {"system": NASTY},
+    }
+    run = RunFolder.create(
+        folder / name, config.to_dict(), grammar.source, grammar.canonical(), grammar.sha256, environment
+    )
+    run.event("start")
+    return MadeRun(run, grammar, origin)
+
+
+class MadeRun:
+    """Writes a run bit by bit. Candidate n is a network sampled from a stream of its own."""
+
+    def __init__(self, run: RunFolder, grammar: Grammar, origin: str) -> None:
+        self.run, self._grammar, self._origin = run, grammar, origin
+        self._begun = run.rows("SELECT time FROM events")[0]["time"]
+
+    def candidate(self, number: int, parents: Sequence[int] = ()) -> Candidate[Genotype]:
+        """A candidate as the search would propose it."""
+        genotype = sample_genotype(self._grammar, stream(number, "made run"), {"features": (1,)})
+        return Candidate(
+            number,
+            genotype,
+            tuple(parents),
+            ("learning 1: lr 0.0123456789 -> 0.5",) if parents else (self._origin,),
+            sentence_of(genotype, self._grammar),
+            decode(genotype, self._grammar).key(),
+        )
+
+    def evaluation(
+        self,
+        number: int,
+        generation: int,
+        fitness: float | None,
+        parents: Sequence[int] = (),
+        *,
+        status: Any = "failed",
+        reason: str = "",
+        at: tuple[float, float] = (0.0, 1.0),
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """One evaluation: complete where it has a fitness. at: begin and end, seconds after the start."""
+        begin, end = at
+        execution = {"started": self._begun + begin, "finished": self._begun + end, "worker": "process 1"}
+        objectives = {} if fitness is None else {"fitness": fitness, "standard_error": 0.01, "loss": 1.0}
+        evaluation = Evaluation(
+            "complete" if fitness is not None else status,
+            objectives,
+            {"training_seconds": 0.5, "start_seconds": 0.25, "parameters": 100.0},
+            reason,
+            {"execution": execution, "start": {"chosen": "plain"}, "curve": [], **(details or {})},
+        )
+        candidate = self.candidate(number, parents)
+        self.run.write_evaluation(candidate, Genotype.to_json(candidate.genotype), generation, evaluation)
+
+    def generation(self, number: int, best: int | None, fitness: float | None, mean: float | None) -> None:
+        """A generation is finished."""
+        summary = GenerationSummary(number, best, fitness, fitness, None, mean, 2, {"complete": 2}, 1.0)
+        self.run.write_generation(summary, {})
+
+
+def family(made: MadeRun) -> None:
+    """0 -> 1 -> 3, with 2 (complete) and 4 (failed) beside the chain, in three generations; 1 was the best twice."""
+    made.evaluation(0, 0, 0.5, at=(0, 10))
+    made.generation(0, 0, 0.5, 0.5)
+    made.evaluation(0, 1, 0.4, at=(10, 12))
+    made.evaluation(1, 1, 0.7, (0,), at=(10, 14))
+    made.evaluation(2, 1, 0.3, (0,), at=(12, 13))
+    made.generation(1, 1, 0.7, 0.4667)
+    made.evaluation(1, 2, 0.8, at=(14, 16))
+    made.evaluation(3, 2, 0.95, (1,), at=(14, 18))
+    made.evaluation(4, 2, None, (1,), status="failed", reason=NASTY, at=(16, 17))
+    made.generation(2, 3, 0.95, 0.875)
