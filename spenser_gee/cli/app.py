@@ -270,7 +270,7 @@ def export(
     dt: Annotated[float | None, typer.Option(help="nir: seconds per time step, by default 1e-4.")] = None,
     subtract: Annotated[
         str | None,
-        typer.Option(help="nir: neurons that reset by subtraction as a loop (exact), or reset to zero."),
+        typer.Option(help="nir: reset=subtract as loop (exact), or as zero (changes the network)."),
     ] = None,
 ) -> None:
     """Write a trained network for other programs: NIR, or PyTorch with snnTorch."""

@@ -14,7 +14,7 @@ from spenser_gee.atomic import atomic_path
 from spenser_gee.errors import InputError, input_error
 from spenser_gee.export.nir_sketch import Sketch
 from spenser_gee.export.nir_translate import Translation
-from spenser_gee.export.words import decision_in_words, input_in_words, program_in_words
+from spenser_gee.export.words import decision_in_words, input_in_words, program_in_words, reason
 from spenser_gee.training.saved import SavedNetwork
 
 DT = 1e-4  # seconds per time step, as snnTorch's own NIR export has it
@@ -50,7 +50,7 @@ def write_nir(
     except OSError as error:
         raise input_error(
             str(target),
-            f"the file cannot be written here: {error.strerror or error}",
+            f"the file cannot be written here: {reason(error)}",
             "Choose another with --out.",
         ) from None
     return [*sketch.remarks, f"input: {notes['input']}", f"output: {notes['decision']}"]

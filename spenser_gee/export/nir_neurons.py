@@ -8,6 +8,9 @@ NIR: tau v' = v_leak - v + r I. A step of forward Euler with v_leak = 0 is v + d
 as in snnTorch's own import and export. beta = 1 has no tau: NIR's IF and I have v' = r I, hence r = 1 / dt. A spike,
 v > v_threshold, sets v to v_reset = 0 in the same step; ours does so at the start of the next one, before the
 decay: the spikes are equal.
+
+Numbers in a file are float32. They are rounded so that a membrane comes out smaller, never larger: one that is
+exactly at its threshold (spikes that a skip brings, threshold 1) does not fire here and must not fire there.
 """
 
 from __future__ import annotations
@@ -74,7 +77,9 @@ class Neurons:
         membrane = self.sketch.put(self.name, self._integrating(block.shape), block, block.shape)
         spikes = self.sketch.threshold(f"{self.name}_spikes", membrane, self.cell.threshold)
         if self.cell.reset == "subtract":
-            back = self.sketch.nir.Scale(scale=_full(block.shape, -self.cell.threshold))
+            # One step of float32 more, since the gain of what comes back is a little less than 1.
+            lift = np.nextafter(np.float32(self.cell.threshold), np.float32(np.inf))
+            back = self.sketch.nir.Scale(scale=np.full(block.shape, -lift))
             reset = self.sketch.put(f"{self.name}_reset", back, spikes, block.shape)
             self.sketch.edges.append((reset.nodes[0], membrane.nodes[0]))
         return spikes
@@ -84,7 +89,7 @@ class Neurons:
         nir, level, zero = self.sketch.nir, _full(shape, self.cell.threshold), _full(shape, 0.0)
         if self.cell.beta == 1.0:
             return nir.IF(
-                r=_full(shape, 1 / self.dt), v_threshold=level, v_reset=zero, metadata=self._notes()
+                r=np.full(shape, self._gain(1.0)), v_threshold=level, v_reset=zero, metadata=self._notes()
             )
         tau, r = self._time_constant(shape)
         return nir.LIF(tau=tau, r=r, v_leak=zero, v_threshold=level, v_reset=zero, metadata=self._notes())
@@ -93,14 +98,21 @@ class Neurons:
         """A node of membranes that never fire."""
         nir = self.sketch.nir
         if self.cell.beta == 1.0:
-            return nir.I(r=_full(shape, 1 / self.dt), metadata=self._notes())
+            return nir.I(r=np.full(shape, self._gain(1.0)), metadata=self._notes())
         tau, r = self._time_constant(shape)
         return nir.LI(tau=tau, r=r, v_leak=_full(shape, 0.0), metadata=self._notes())
 
     def _time_constant(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """tau in seconds, and r."""
-        leak = 1 - self.cell.beta
-        return _full(shape, self.dt / leak), _full(shape, 1 / leak)
+        tau = _below(self.dt / (1 - self.cell.beta))
+        return np.full(shape, tau), np.full(shape, self._gain(float(tau)))
+
+    def _gain(self, tau: float) -> np.float32:
+        """The r for which an input counts at most 1: r dt / tau <= 1."""
+        r = _below(tau / self.dt)
+        while self.dt / tau * float(r) > 1.0:
+            r = np.nextafter(r, np.float32(0))
+        return r
 
     def _notes(self) -> dict[str, float]:
         return {"beta": self.cell.beta, "dt": self.dt}
@@ -108,3 +120,9 @@ class Neurons:
 
 def _full(shape: tuple[int, ...], value: float) -> np.ndarray:
     return np.full(shape, value, np.float32)
+
+
+def _below(value: float) -> np.float32:
+    """The largest float32 that is not above a value > 0."""
+    near = np.float32(value)
+    return near if float(near) <= value else np.nextafter(near, np.float32(0))

@@ -10,6 +10,7 @@ from safetensors.torch import save
 from spenser_gee.atomic import write_bytes, write_text
 from spenser_gee.errors import input_error
 from spenser_gee.export.script import Script, script_of
+from spenser_gee.export.words import reason
 from spenser_gee.training.saved import SavedNetwork
 
 
@@ -29,7 +30,7 @@ def write_state_dict(saved: SavedNetwork, source: Path, target: Path) -> list[st
     except OSError as error:
         raise input_error(
             str(target),
-            f"the folder cannot be written: {error.strerror or error}",
+            f"the folder cannot be written: {reason(error)}",
             "Choose another with --out.",
         ) from None
     return _remarks(script)

@@ -1,7 +1,8 @@
-"""What goes into a network and how its answer is read, in words."""
+"""What goes into a network, how its answer is read, and why it cannot be written, in words."""
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 
 from spenser_gee.phenotype.spec import BUILDER_VERSION, LIF, NetworkSpec
@@ -36,6 +37,11 @@ def decision_in_words(spec: NetworkSpec) -> str:
     if needs_membrane(spec.loss):
         return "the class with the largest mean membrane over time, read before the spike's reset"
     return "the class with the most output spikes"
+
+
+def reason(error: OSError) -> str:
+    """Why a file cannot be written: the system's words, where HDF5 has long ones of its own."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def ends_with_neurons(spec: NetworkSpec) -> bool:

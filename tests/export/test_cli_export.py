@@ -92,7 +92,10 @@ def test_state_dict_beside_the_weights(run: Path, capsys: pytest.CaptureFixture[
             ["net.safetensors", "--format", "state-dict", "--dt", "1"],
             "--dt and --subtract are for --format nir only",
         ),
-        (["net.safetensors", "--format", "nir", "-o", "no/x.nir"], "the file cannot be written here"),
+        (
+            ["net.safetensors", "--format", "nir", "-o", "no/x.nir"],
+            "the file cannot be written here: No such file or directory\n",
+        ),
         (
             ["net.safetensors", "--format", "state-dict", "-o", "net.safetensors/x"],
             "the folder cannot be written",

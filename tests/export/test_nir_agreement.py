@@ -187,3 +187,22 @@ def test_reset_to_zero_instead_of_subtraction(tmp_path: Path) -> None:
     )
     twin, _, _ = outputs(trained(dataclasses.replace(spec, units=units)), tmp_path / "twin.nir")
     assert torch.equal(twin, theirs)
+
+
+@pytest.mark.parametrize("reset", ["zero", "none", "subtract"])
+@pytest.mark.parametrize("threshold", [0.75, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("beta", [0.0, 0.25, 0.5, 0.75, 0.9, 1.0])
+def test_a_membrane_exactly_at_its_threshold_does_not_fire(
+    beta: float, threshold: float, reset: str, tmp_path: Path
+) -> None:
+    """Spikes without weights between: sums of powers of beta, many of them exactly the threshold."""
+    spec = spec_of((LIF(beta=beta, threshold=threshold, reset=reset),), HEAD[:1], coding="rate")
+    saved = trained(spec, steps=8)  # after more, what is left of a spike is lost in the rounding of float32
+    with torch.no_grad():
+        saved.network.layers[0].threshold.fill_(threshold)
+    _, _, traces = outputs(saved, tmp_path / "net.nir", subtract="loop")
+    with torch.no_grad():
+        spikes, membrane = saved.network.layers[0](signal_of(saved).double(), membrane=True)
+    if beta in (0.0, 1.0) and threshold in (1.0, 2.0) and (beta or threshold == 1.0):
+        assert (membrane == threshold).any(), "no membrane lies at the threshold"
+    assert torch.equal(traces["lif_1" if reset == "zero" else "lif_1_spikes"], spikes)
