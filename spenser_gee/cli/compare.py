@@ -161,6 +161,11 @@ def print_results(results: dict[str, Any], folder: Path) -> None:
         wide.print(_table(results, arm))
         output.print()
     for row in results["contenders"]:
+        if row["search"] is not None:
+            spent = (
+                f"{row['search']['evaluations']} evaluations, {row['search']['steps']:,.0f} training steps"
+            )
+            output.print(f"search of {row['name']}: {spent}", markup=False)
         for problem in _problems(row):
             output.print(problem, markup=False)
     output.print(

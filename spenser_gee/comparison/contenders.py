@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,8 @@ class Contender:
     """One network of the comparison.
 
     name: unique, fit for a file's name. twin: whether it is the dense twin of the one before it. source: the run or
-    file that it comes from. problem: why it cannot take part (empty: it can).
+    file that it comes from. problem: why it cannot take part (empty: it can). search: what finding it took, as
+    `evaluations` and training `steps` (those of inner searches too).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Contender:
     sentence: str
     spec: NetworkSpec
     problem: str = ""
+    search: Mapping[str, float] | None = None
 
     def plan(self, shape: Shape, classes: int) -> Plan:
         """Its shapes for these data. Raises Infeasible."""
@@ -62,13 +64,22 @@ def evolved_contenders(path: Path, name: str, *, kind: Kind = "evolved") -> list
             raise input_error(
                 str(path), "the run has no complete candidate yet", "Let it finish a generation: resume it."
             )
-        found = [_of_candidate(folder, grammar, best, name, kind, path)]
+        spent = _spent(folder)
+        found = [replace(_of_candidate(folder, grammar, best, name, kind, path), search=spent)]
         first = rows[0]["best_id"]
         if kind == "evolved" and first not in (None, best):
             found.append(
                 _of_candidate(folder, grammar, first, f"{name}-first-generation", "first-generation", path)
             )
     return found
+
+
+def _spent(folder: RunFolder) -> dict[str, float]:
+    """Evaluations and training steps of a whole search. Equal evaluations need not be equal steps: candidates that
+    are given up early cost less."""
+    costs = [row["cost"] for row in folder.rows("SELECT cost_json FROM evaluations WHERE evaluated")]
+    steps = sum(cost.get("training_steps", 0.0) + cost.get("start_steps", 0.0) for cost in costs)
+    return {"evaluations": len(costs), "steps": steps}
 
 
 def _of_candidate(
@@ -118,4 +129,4 @@ def _with_twin(contender: Contender) -> list[Contender]:
     twin = dense_twin(contender.spec)
     if contender.problem or twin == contender.spec:
         return [contender]
-    return [contender, replace(contender, name=f"{contender.name}-dense", twin=True, spec=twin)]
+    return [contender, replace(contender, name=f"{contender.name}-dense", twin=True, spec=twin, search=None)]

@@ -74,10 +74,14 @@ def _require_bounded_search(config: Config, run: Path) -> None:
 
 def _steps(budget: tuple[BudgetKind, float], images: int, batch_size: int) -> int | None:
     kind, amount = budget
-    if kind == "epochs":
-        # As batches are drawn: an incomplete last one is left out.
-        return round(amount * max(1, images // batch_size))
-    return math.ceil(amount / batch_size) if kind == "samples" else None
+    if kind == "seconds" and amount > 0:
+        return None
+    # As batches are drawn: an incomplete last one is left out of an epoch.
+    per_epoch = max(1, images // batch_size)
+    steps = round(amount * per_epoch) if kind == "epochs" else math.ceil(amount / batch_size)
+    if steps < 1 or kind == "seconds":
+        raise input_error(f"--{kind} {amount:g}", "the budget is not enough for one training step")
+    return steps
 
 
 def _described(config: Config) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def _row(
         "source": contender.source,
         "sentence": contender.sentence,
         "problem": contender.problem or None,
+        "search": contender.search,
         "parameters": None,
         "dense_parameters": None,
         "ratio": None,

@@ -64,7 +64,7 @@ def _sections(run: RunFolder, data_root: str | None) -> Iterator[Section | None]
 
 
 def _comparison(path: Path) -> list[Section]:
-    from spenser_gee.report.comparison_figures import comparison_sections
+    from spenser_gee.report.comparison import comparison_sections
 
     return comparison_sections(load_results(path))
 

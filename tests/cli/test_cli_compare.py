@@ -72,6 +72,8 @@ def test_one_budget() -> None:
         (["nowhere"], "nowhere: no such folder"),
         (["{empty}"], "not a run folder"),
         (["{run}", "--epochs", "1", "--samples", "3"], "a comparison has one budget"),
+        (["{run}", "--epochs", "0"], "--epochs 0: the budget is not enough for one training step"),
+        (["{run}", "--seconds", "0"], "--seconds 0: the budget is not enough"),
         (["{run}", "missing.net"], "missing.net: cannot read the network"),
         (["{run}", "{bad}"], "bad.net:1:1: expected"),
         (["{bad}"], "compare: no run folder among its arguments"),

@@ -118,6 +118,8 @@ def test_results_are_whole(compared: tuple[Path, dict[str, Any]]) -> None:
     assert small["ratio"] == small["parameters"] / twin["parameters"]
     assert (small["twin"], twin["twin"], twin["ratio"]) == (False, True, 1.0)
     assert small["dense_macs"] == twin["dense_macs"]
+    assert rows["evolved"]["search"]["steps"] > 0
+    assert small["search"] is None
     for name, row in rows.items():
         if name == "collapses":
             continue
@@ -290,8 +292,11 @@ def test_random_search_takes_part_and_is_not_repeated(finished: Path, tmp_path: 
     for name in ("random-1", "random-2"):
         with RunFolder.open(out / name) as run:
             summary = run.summary()
+            steps = [row["cost"] for row in run.rows("SELECT cost_json FROM evaluations WHERE evaluated")]
         assert abs(summary["evaluations"] - evaluations) <= 1
         assert summary["best"]["sentence"] == rows[name]["sentence"]
+        assert rows[name]["search"]["evaluations"] == summary["evaluations"] == len(steps)
+        assert rows[name]["search"]["steps"] == sum(s["training_steps"] + s["start_steps"] for s in steps)
         sentences.add(rows[name]["sentence"])
     assert len(sentences) == 2
     before = (out / "random-1" / "run.sqlite").stat().st_mtime_ns

@@ -16,14 +16,11 @@ from hypothesis import strategies as st
 from made_results import nothing_yet, results
 from sklearn.isotonic import isotonic_regression
 
-from spenser_gee.report.comparison_figures import (
-    comparison_sections,
-    label_offsets,
-    pareto_front,
-    spread_out,
-)
+from spenser_gee.report.comparison import comparison_sections
+from spenser_gee.report.label_places import label_offsets, spread_out
 from spenser_gee.report.page import render
 from spenser_gee.report.section import Figure, Section, Table
+from spenser_gee.report.trade_off import pareto_front
 
 VALUES = st.integers(0, 12).map(float)  # few, so that equal ones are common
 
@@ -136,16 +133,38 @@ def test_accuracies_have_intervals_and_differences() -> None:
     assert column(own, "p")["lenet"] == "0.012"
     assert column(own, "p (Holm)")["lenet"] == "0.096"
     assert column(own, "difference")["evolved"] == "reference"
+    single = [f"{trial['accuracy']:.4f}" for trial in given_values["trials"]]
+    assert column(own, "every seed")["lenet"] == ", ".join(single)
+    assert column(own, "seeds needed")["lenet"] == "5"
+    assert column(own, "seeds needed")["evolved"] == "–"
+
+
+def test_seeds_beyond_reach_are_not_called_unknown() -> None:
+    changed = results()
+    changed["contenders"][6]["arms"]["own"]["against_reference"]["seeds_needed"] = None
+    own = [part for part in comparison_sections(changed)[0].parts if isinstance(part, Table)][1]
+    assert column(own, "seeds needed")["lenet"] == "over 1000"
+
+
+def test_what_searches_took() -> None:
+    changed = results()
+    changed["contenders"][0]["search"] = {"evaluations": 143, "steps": 21766.0}
+    (table,) = [
+        part
+        for part in comparison_sections(changed)[0].parts
+        if isinstance(part, Table) and "evaluations" in part.columns
+    ]
+    assert table.rows == (("evolved", "runs/evolved", "143", "21,766"),)
 
 
 def test_what_is_missing_is_a_dash() -> None:
     own, common = tables()[1], tables()[3]
     assert "[" not in column(own, "accuracy")["random-2"]  # a single trial has no interval
     assert column(own, "p")["random-2"] == "–"
-    assert column(own, "trials")["random-2"] == "1 of 1"
-    assert column(own, "trials")["random-3"] == "2 of 3"
+    assert len(column(own, "every seed")["random-2"].split(", ")) == 1
+    assert column(own, "every seed")["random-3"].split(", ")[1] == "–"
     assert column(common, "accuracy")["random-2"] == "–"
-    assert column(common, "trials")["random-2"] == "0 of 0"
+    assert column(common, "every seed")["random-2"] == ""
 
 
 def test_costs() -> None:
