@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,49 @@ def test_a_budget_in_seconds_bounds_the_training(finished: Path, tmp_path: Path)
         for trial in arm["trials"]:
             assert trial["seconds"] >= 0.5
             assert trial["steps"] > 0
+
+
+def fashion_root() -> str:
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    for root in (os.environ.get("SPENSER_GEE_DATA"), str(beside)):
+        if root and (Path(root) / "FashionMNIST" / "raw").is_dir():
+            return root
+    pytest.skip("no FashionMNIST/ in $SPENSER_GEE_DATA or in shared/data beside the repository")
+
+
+def test_on_fashion_mnist_networks_learn_and_bear_a_little_noise(tmp_path: Path) -> None:
+    from tiny_runs import tiny_run
+
+    root = fashion_root()
+    small = [
+        "data.dataset=fashion-mnist",
+        f"data.root={root}",
+        "data.train_subset=600",
+        "search.generations=1",
+    ]
+    run = tiny_run(tmp_path, "run", *small, "search.limits.macs=1000000", "final.epochs=0")
+    lenet = Path(__file__).parents[2] / "configs" / "backbones" / "lenet.net"
+    asked = Request([run], [lenet], tmp_path / "c", 1, ("samples", 3200), common=False, assessed=QUICK)
+    rows = named(compare(asked, ["initialisation.terms=off"], root, Heard()))
+    for name in ("lenet", "lenet-dense"):
+        arm = rows[name]["arms"]["own"]
+        # Ten classes: chance is 0.1.
+        assert arm["accuracy"]["mean"] > 0.4
+        assert [trial["steps"] for trial in arm["trials"]] == [100]
+        assert arm["robustness"]["images"] == 60
+    # The analogue image is read once, by 25 x 20 weights at 24 x 24 places, and pixels of 0 cost nothing; all other
+    # layers read spikes.
+    assert 0 < rows["lenet"]["arms"]["own"]["macs"]["mean"] < 25 * 20 * 24 * 24
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA GPU")
+def test_a_comparison_on_a_gpu(finished: Path, backbones: list[Path], tmp_path: Path) -> None:
+    asked = request(finished, backbones, tmp_path / "gpu", seeds=1)
+    results = compare(asked, [*BOUNDED, "device=cuda"], None, Heard())
+    for row in results["contenders"]:
+        if not row["problem"]:
+            assert row["latency"]["device"].startswith("cuda")
+            assert all(arm["accuracy"] is not None for arm in row["arms"].values())
 
 
 def test_equal_seeds_see_equal_data() -> None:
