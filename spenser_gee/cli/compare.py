@@ -24,7 +24,7 @@ from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 
 # Of the table where there is no terminal, or a narrow one: a wrapped table cannot be read.
-WIDTH = 132
+WIDTH = 140
 
 
 def compare_command(request: Request, overrides: Sequence[str], data_root: str | None, as_json: bool) -> int:

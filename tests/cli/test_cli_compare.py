@@ -29,11 +29,11 @@ def test_a_comparison_in_a_process_of_its_own(finished: Path, tmp_path: Path) ->
         "data       digits",
         "contenders ",
         "trainings  ",
-        "own = common recipe, seed 0: test accuracy",
+        "own recipe, seed 0: test accuracy", "common recipe, seed 0: test accuracy",
     ):
         assert line in errors
     assert "each with its own recipe:" in output
-    assert "all with ce-rate adamw" in output
+    assert "all with ce-membrane adamw" in output
     for name in ("evolved", "resnet8", "resnet8-dense"):
         # Once a recipe, whole: the table is not wrapped.
         rows = [line.split() for line in output.splitlines() if line.split()[:1] == [name]]

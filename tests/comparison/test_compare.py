@@ -41,6 +41,9 @@ genes count=8
 input coding=direct
 ce-rate no-augment adam lr=0.01 beta1=0.9 beta2=0.999 decay=0.000001 amsgrad=false lr-constant no-clip
 """
+USUAL = """ce-membrane no-augment
+adamw lr=0.001 beta1=0.9 beta2=0.999 decay=0.0001 amsgrad=false lr-cosine warmup=0.05 no-clip
+"""
 COLLAPSES = SMALL.replace(
     "padding=same bias=false weights=gene", "padding=valid bias=false weights=gene"
 ).replace("filters=8 kernel=3", "filters=8 kernel=5")
@@ -171,6 +174,17 @@ def test_a_common_recipe_replaces_the_own_one(compared: tuple[Path, dict[str, An
         if row["arms"]:
             assert row["arms"]["common"]["recipe"] == str(COMMON_RECIPE)
     assert rows["small"]["arms"]["own"]["recipe"].startswith("ce-rate adam lr=0.01 ")
+
+
+def test_with_the_common_recipe_as_its_own_a_network_is_trained_once(finished: Path, tmp_path: Path) -> None:
+    net, out, heard = tmp_path / "usual.net", tmp_path / "usual", Heard()
+    head = SMALL.partition("ce-rate")[0]
+    net.write_text(head + USUAL)
+    results = compare(request(finished, [net], out, seeds=1), BOUNDED, None, heard)
+    assert heard.due == len(heard.keys) - 2  # the network and its twin
+    usual = named(results)["usual"]["arms"]
+    assert usual["own"]["trials"] == usual["common"]["trials"]
+    assert usual["own"]["recipe"] == usual["common"]["recipe"] == str(COMMON_RECIPE)
 
 
 def test_a_second_call_trains_nothing_again(
