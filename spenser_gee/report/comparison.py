@@ -16,7 +16,9 @@ from spenser_gee.report.trade_off import Axis, trade_off_section
 def comparison_sections(results: Mapping[str, Any]) -> list[Section]:
     """Sections on `results` (results.json of a comparison): table, accuracy against size and energy, robustness, and
     firing rates. A section that would be empty is left out."""
-    contenders = [ShownContender(number, values) for number, values in enumerate(results["contenders"], start=1)]
+    contenders = [
+        ShownContender(number, values) for number, values in enumerate(results["contenders"], start=1)
+    ]
     arms = [str(arm) for arm in results["arms"]]
     sections = [
         table_section(results, contenders, arms),

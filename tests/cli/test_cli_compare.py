@@ -29,7 +29,8 @@ def test_a_comparison_in_a_process_of_its_own(finished: Path, tmp_path: Path) ->
         "data       digits",
         "contenders ",
         "trainings  ",
-        "own recipe, seed 0: test accuracy", "common recipe, seed 0: test accuracy",
+        "own recipe, seed 0: test accuracy",
+        "common recipe, seed 0: test accuracy",
     ):
         assert line in errors
     assert "each with its own recipe:" in output
