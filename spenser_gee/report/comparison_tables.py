@@ -85,11 +85,11 @@ def _accuracies(contenders: Sequence[ShownContender], arm: str, reference: Any) 
         "no.",
         "contender",
         "accuracy",
-        "every seed",
         "difference",
         "p",
         "p (Holm)",
         "seeds needed",
+        "every seed",
     )
     rows = []
     for contender in contenders:
@@ -104,17 +104,17 @@ def _accuracies(contenders: Sequence[ShownContender], arm: str, reference: Any) 
                 str(contender.number),
                 contender.name,
                 accuracy,
-                ", ".join(single),
                 difference,
                 *numbers,
                 _seeds_needed(against),
+                ", ".join(single),
             )
         )
     caption = (
         f"Accuracy on Test, {ARMS.get(arm, arm)}: mean over seeds [95 % interval]. p: two-sided paired t-test; Holm: "
         "adjusted for all contenders. Seeds needed: for a power of 80 %, if difference and scatter are as found."
     )
-    return Table(columns, tuple(rows), caption, frozenset((0, 2, 4, 5, 6, 7)))
+    return Table(columns, tuple(rows), caption, frozenset((0, 2, 3, 4, 5, 6, 7)))
 
 
 def _seeds_needed(against: Mapping[str, Any]) -> str:
