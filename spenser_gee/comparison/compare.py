@@ -56,7 +56,7 @@ def compare(
     with ComparisonFolder.opened(request.out, Definition(settings, request.seeds, tuple(contenders))):
         pass  # what does not fit an earlier comparison is found here, before any random search
     found = random_contenders(
-        ground.config, request.runs[0], request.out, request.random, data_root, reporter.search
+        ground.search, request.runs[0], request.out, request.random, data_root, reporter.search
     )
     contenders = entrants([*named, *found], shape, classes)
     definition = Definition(settings, request.seeds, tuple(contenders))

@@ -23,9 +23,11 @@ from spenser_gee.session.setup import data_settings
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """config: the first run's, with overrides. steps: of a training; None where the budget is in seconds."""
+    """config: the first run's, with overrides. search: the same as the run had it, for random searches; only where
+    and with how many workers is overridden. steps: of a training; None where the budget is in seconds."""
 
     config: Config
+    search: Config
     data: Dataset
     settings: DataSettings
     device: torch.device
@@ -42,11 +44,24 @@ class Ground:
 
 # Where data lie does not change them.
 _PLACES = {"root", "download"}
+# What may be overridden: where and how fast things are done, and what decides a trial. The rest is the search's.
+_PLACE_KEYS = (
+    "search.workers",
+    "search.recycle",
+    "device",
+    "backend",
+    "threads",
+    "data.root",
+    "data.download",
+)
+_TRIAL_KEYS = ("data.", "initialisation.", "training.memory_mb", "training.precision", "seed")
 
 
 def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | None) -> Ground:
     """Reads the runs' configurations and the data. Raises InputError where the runs' data differ."""
     config = _config(request.runs[0], overrides)
+    _require_meaning(overrides)
+    search = _config(request.runs[0], [each for each in overrides if each.startswith(_PLACE_KEYS)])
     for other in request.runs[1:]:
         if _described(_config(other, overrides)) != _described(config):
             raise input_error(
@@ -59,7 +74,18 @@ def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | 
     data = settings.load()
     budget = request.budget or ("epochs", float(config.final.epochs))
     steps = _steps(budget, len(data.train), settings.batch_size)
-    return Ground(config, data, settings, device, backend, config.threads or 1, budget, steps)
+    return Ground(config, search, data, settings, device, backend, config.threads or 1, budget, steps)
+
+
+def _require_meaning(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        if not override.strip().startswith((*_PLACE_KEYS, *_TRIAL_KEYS)):
+            raise input_error(
+                f"--set {override}",
+                "this has no meaning in a comparison: contenders are trained, nothing is searched",
+                "It knows data.*, initialisation.*, training.memory_mb, training.precision, seed; and for where it runs: "
+                "search.workers, search.recycle, device, backend, threads.",
+            )
 
 
 def _require_bounded_search(config: Config, run: Path) -> None:

@@ -79,6 +79,7 @@ def test_one_budget() -> None:
         (["{run}", "{bad}"], "bad.net:1:1: expected"),
         (["{bad}"], "compare: no run folder among its arguments"),
         (["{run}", "--set", "search.worker=2"], 'did you mean "workers"'),
+        (["{run}", "--set", "search.generations=2"], "--set search.generations=2: this has no meaning"),
         (["{run}", "--set", "data.dataset=nope"], 'unknown name "nope"'),
         (["{run}", "--grammar", "missing.lark", "{net}"], "missing.lark"),
         (["{run}", "--seeds", "0"], "--seeds"),

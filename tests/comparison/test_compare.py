@@ -314,6 +314,12 @@ def test_random_search_takes_part_and_is_not_repeated(finished: Path, tmp_path: 
         assert rows[name]["search"]["steps"] == sum(s["training_steps"] + s["start_steps"] for s in steps)
         sentences.add(rows[name]["sentence"])
     assert len(sentences) == 2
+    with RunFolder.open(finished) as run, RunFolder.open(out / "random-1") as other:
+        mine, its = run.config(), other.config()
+    # What is overridden for the comparison's trainings is not for the search that is to be equal.
+    assert its["initialisation"] == mine["initialisation"]
+    assert its["training"] == mine["training"]
+    assert {key for key in mine["search"] if mine["search"][key] != its["search"][key]} <= {"strategy"}
     before = (out / "random-1" / "run.sqlite").stat().st_mtime_ns
     heard = Heard()
     compare(request(finished, [], out, seeds=1, random=2), BOUNDED, None, heard)
