@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from sample_networks import drawn, signal_of, spec_of, trained
+from sample_networks import GRAMMAR, drawn, signal_of, spec_of, trained
 
 from spenser_gee.errors import InputError
 from spenser_gee.export.nir_file import DT, write_nir
+from spenser_gee.genotype import genotype_from_sentence
+from spenser_gee.phenotype.check import open_grammar
+from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.spec import (
     LIF,
     AdaptivePool,
@@ -131,6 +134,17 @@ def test_every_output_spike_is_the_same(name: str, tmp_path: Path) -> None:
         assert torch.allclose(ours, theirs, atol=1e-5)
         return
     assert 0 < ours.mean() < 1, "the network says nothing"
+    assert torch.equal(ours, theirs)
+
+
+def test_a_network_that_a_search_found(tmp_path: Path) -> None:
+    """28 x 28, latency coding, a skip that is resized and projected, and subtraction at the output."""
+    path = Path(__file__).with_name("evolved.net")
+    grammar = open_grammar(GRAMMAR)
+    spec = decode(genotype_from_sentence(grammar, path.read_text(), path.name), grammar)
+    saved = trained(spec, shape=(1, 28, 28), classes=10)
+    ours, theirs, _ = outputs(saved, tmp_path / "net.nir", subtract="loop")
+    assert 0 < ours.mean() < 1
     assert torch.equal(ours, theirs)
 
 
