@@ -20,7 +20,10 @@ BATCH = 64  # of the throughput
 
 
 def measure_latencies(folder: ComparisonFolder, contenders: Sequence[Contender], ground: Ground) -> None:
-    """Of those that have none yet. The time of a network does not depend on its weights: they are as at birth."""
+    """Of those that have none yet. The time of a network does not depend on its weights: they are as at birth.
+
+    None where a network does not run here, for want of memory above all: that ends nothing.
+    """
     known = folder.latencies()
     missing = [c for c in contenders if not c.problem and c.name not in known]
     if not missing:
@@ -29,7 +32,10 @@ def measure_latencies(folder: ComparisonFolder, contenders: Sequence[Contender],
     use_backend(ground.backend)
     torch.set_num_threads(ground.threads)
     for contender in missing:
-        known[contender.name] = _measure(contender, ground)
+        try:
+            known[contender.name] = _measure(contender, ground)
+        except (RuntimeError, MemoryError):  # torch's want of memory is a RuntimeError
+            known[contender.name] = None
         folder.write_latencies(known)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from spenser_gee.comparison import latencies as latencies_module
 from spenser_gee.comparison import trial as trial_module
 from spenser_gee.comparison.compare import compare
 from spenser_gee.comparison.contenders import Contender
@@ -280,6 +281,7 @@ def test_one_bad_contender_does_not_end_it(
         return build_network(plan, steps, seed)
 
     monkeypatch.setattr(trial_module, "build_network", failing)
+    monkeypatch.setattr(latencies_module, "build_network", failing)
     out = tmp_path / "bad"
     results = compare(
         request(finished, backbones[:1], out, seeds=1), [*BOUNDED, "search.workers=0"], None, Heard()
@@ -290,6 +292,8 @@ def test_one_bad_contender_does_not_end_it(
             ("failed", "RuntimeError: no such luck")
         ]
         assert (arm["accuracy"], arm["against_reference"], arm["robustness"]) == (None, None, None)
+    assert rows["small-dense"]["latency"] is None
+    assert rows["small"]["latency"]["single_ms"] > 0
     assert rows["small"]["arms"]["own"]["accuracy"]["n"] == 1
     assert results["finished"]
 
