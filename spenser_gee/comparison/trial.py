@@ -14,9 +14,9 @@ from spenser_gee.assessment.energy import energy
 from spenser_gee.assessment.operations import count_operations
 from spenser_gee.assessment.robustness import robustness
 from spenser_gee.comparison.request import Assessed
-from spenser_gee.data import ImageData, map_images
+from spenser_gee.data import map_images
 from spenser_gee.evaluation import Evaluation, Status
-from spenser_gee.fitness.task import DataSettings, choose_device
+from spenser_gee.fitness.task import DataSettings, choose_device, source_of
 from spenser_gee.initialisation.evolve import InnerSettings, evolve_start
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import SpikingNetwork, build_network
@@ -81,15 +81,6 @@ def make_evaluate(
         return _trial(payload, bench, deadline)
 
     return run
-
-
-def source_of(
-    data: ImageData, settings: DataSettings, device: torch.device, most: int | None = None
-) -> Source:
-    """All images, or the first `most`."""
-    there = data.to(device)
-    indices = torch.arange(len(data) if most is None else min(most, len(data)), device=device)
-    return Source(there, indices, settings.batch_size, settings.time_steps)
 
 
 def _trial(payload: Mapping[str, Any], bench: _Bench, deadline: float) -> Evaluation:

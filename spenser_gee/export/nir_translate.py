@@ -49,7 +49,7 @@ class Translation:
 
     def __post_init__(self) -> None:
         plan = self.network.plan
-        self._read = weights.read_by_skips(plan)
+        self._read = frozenset(plan.skip_sources.values())
         self._layers = plan.layers
         self._coding = plan.spec.input.coding
         self._outputs: dict[int, Signal] = {}  # by unit; -1 is the input

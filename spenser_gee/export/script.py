@@ -200,9 +200,8 @@ class Script:
         self.last_membrane = memory
 
     def _skip(self, index: int, join: Join, layer: Skip) -> None:
-        before = [i for i, p in enumerate(self.saved.network.plan.layers) if p.unit <= join.source]
         there = f"skip{index + 1}"
-        self.steps.append(f"{there} = {_kept(max(before, default=-1))}")
+        self.steps.append(f"{there} = {_kept(self.saved.network.plan.skip_sources[join.source])}")
         self.steps += [f"{there} = {there}{picked}" for picked in _resampled(join)]
         weight = weights.projection(self.saved.network, index)
         if weight is not None:
@@ -218,7 +217,7 @@ class Script:
 def script_of(saved: SavedNetwork, source: Path) -> Script:
     """The script of a network that was read from `source`."""
     script, plan = Script(saved), saved.network.plan
-    read = weights.read_by_skips(plan)
+    read = set(plan.skip_sources.values())
     for index in range(-1, len(plan.layers)):
         if index >= 0:
             script.put(index, plan.layers[index])

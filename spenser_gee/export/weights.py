@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
-from spenser_gee.phenotype.plan import Plan
 
 Array = NDArray[np.float64]
 
@@ -67,12 +66,3 @@ def normalisation(network: SpikingNetwork, index: int) -> tuple[Array, Array]:
 def numbers(values: torch.Tensor) -> Array:
     """In float64."""
     return values.detach().cpu().numpy().astype(np.float64)
-
-
-def read_by_skips(plan: Plan) -> frozenset[int]:
-    """Layers (by index, -1 = the input) whose output a skip reads: that of the last layer up to its source unit."""
-    sources = {planned.join.source for planned in plan.layers if planned.join is not None}
-    return frozenset(
-        max((index for index, planned in enumerate(plan.layers) if planned.unit <= unit), default=-1)
-        for unit in sources
-    )

@@ -50,6 +50,15 @@ def make_task(
     )
 
 
+def source_of(
+    data: ImageData, settings: DataSettings, device: torch.device, most: int | None = None
+) -> Source:
+    """All images, or the first `most`."""
+    there = data.to(device)
+    indices = torch.arange(len(data) if most is None else min(most, len(data)), device=device)
+    return Source(there, indices, settings.batch_size, settings.time_steps)
+
+
 def choose_device(wanted: str) -> torch.device:
     """The device of "auto", "cpu" or "cuda". Raises InputError for a GPU that is not there."""
     if wanted == "auto":

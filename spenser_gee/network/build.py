@@ -100,7 +100,7 @@ class SpikingNetwork(nn.Module):
             for index, planned in enumerate(plan.layers)
         )
         self.genes = Genes(plan) if plan.encodings else None
-        self._sources = {unit: _last_layer(plan, unit) for unit in _source_units(plan)}
+        self._sources = plan.skip_sources
         self._fused = fused_poolings(plan, set(self._sources.values()))
         self.channels_last = prefers_channels_last(plan)  # where the backend fuses pooling
         if self.genes is not None:
@@ -283,15 +283,6 @@ def _pool_kind(layer: MaxPool | AvgPool) -> str:
 def prefers_channels_last(plan: Plan) -> bool:
     """Whether channels last in memory is faster: for convolutions and the pooling beside neurons (docs/performance.md)."""
     return any(isinstance(planned.layer, Conv) for planned in plan.layers)
-
-
-def _source_units(plan: Plan) -> set[int]:
-    return {planned.join.source for planned in plan.layers if planned.join is not None}
-
-
-def _last_layer(plan: Plan, unit: int) -> int:
-    """The layer whose output is that of a unit; -1 is the input. Without layers, of the one before it."""
-    return max((index for index, planned in enumerate(plan.layers) if planned.unit <= unit), default=-1)
 
 
 def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:

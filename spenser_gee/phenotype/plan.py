@@ -112,6 +112,15 @@ class Plan:
         return dense + sum(_weight_count(p) for p in self.layers if p.gene_coded)
 
     @property
+    def skip_sources(self) -> dict[int, int]:
+        """The units that skips read, with the layer whose output is that of the unit; -1 is the network's input. Of a
+        unit without layers it is the one before it."""
+        units = {p.join.source for p in self.layers if p.join is not None}
+        return {
+            unit: max((i for i, p in enumerate(self.layers) if p.unit <= unit), default=-1) for unit in units
+        }
+
+    @property
     def neurons(self) -> int:
         """Number of LIF neurons."""
         return sum(math.prod(p.output) for p in self.layers if isinstance(p.layer, LIF))

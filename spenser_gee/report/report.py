@@ -8,6 +8,9 @@ from pathlib import Path
 from spenser_gee.atomic import write_text
 from spenser_gee.comparison.folder import load_results
 from spenser_gee.errors import input_error
+from spenser_gee.report.activity import activity_sections
+from spenser_gee.report.architecture import architecture_section
+from spenser_gee.report.comparison import comparison_sections
 from spenser_gee.report.evolution import evolution_section
 from spenser_gee.report.extra import require_libraries
 from spenser_gee.report.failures import failures_section
@@ -37,7 +40,7 @@ def write_report(run: Path, comparison: Path | None, out: Path, data_root: str |
     with RunFolder.open(run) as folder, folder.trusting():
         sections = [section for section in _sections(folder, data_root) if section is not None]
     if comparison is not None:
-        sections[-1:-1] = _comparison(comparison)
+        sections[-1:-1] = comparison_sections(load_results(comparison))
     page = render(f"Run {folder.path.resolve().name}", sections)
     try:
         write_text(out, page)
@@ -48,9 +51,6 @@ def write_report(run: Path, comparison: Path | None, out: Path, data_root: str |
 
 
 def _sections(run: RunFolder, data_root: str | None) -> Iterator[Section | None]:
-    from spenser_gee.report.activity import activity_sections
-    from spenser_gee.report.architecture import architecture_section
-
     yield overview_section(run)
     yield evolution_section(run)
     yield architecture_section(run)
@@ -61,12 +61,6 @@ def _sections(run: RunFolder, data_root: str | None) -> Iterator[Section | None]
     yield failures_section(run)
     yield time_section(run)
     yield repeat_section(run)
-
-
-def _comparison(path: Path) -> list[Section]:
-    from spenser_gee.report.comparison import comparison_sections
-
-    return comparison_sections(load_results(path))
 
 
 def _require_ours(out: Path) -> None:

@@ -14,7 +14,7 @@ from spenser_gee.assessment.running import evaluating
 from spenser_gee.config import Config
 from spenser_gee.data import Dataset
 from spenser_gee.errors import input_error
-from spenser_gee.fitness.task import choose_device, make_task
+from spenser_gee.fitness.task import choose_device, make_task, source_of
 from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.network.lif import lif
@@ -96,8 +96,7 @@ def find_subject(run: RunFolder, data_root: str | None) -> Subject | None:
         )
     mode = Mode.of_settings(config.training.model_dump())
     if tested is not None:
-        everything = torch.arange(len(data.test), device=device)
-        images = Source(data.test.to(device), everything, settings.batch_size, settings.time_steps)
+        images = source_of(data.test, settings, device)
         seed = derive_seed(config.seed, "test")  # as in session/final.py
         return Subject(saved, mode, data, images, "Test", tested["test_accuracy"], seed)
     fitness = make_task(data.train, data.class_count, settings, config.seed, device).fitness

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from spenser_gee.data import ImageData
 from spenser_gee.errors import input_error
+from spenser_gee.fitness.task import source_of
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.rng import derive_seed
@@ -72,7 +72,7 @@ def train_and_test(
 
 def measure_on_test(setup: Setup, saved: SavedNetwork) -> Measurement:
     """Accuracy on the test images."""
-    source = _source(setup, setup.data.test)
+    source = source_of(setup.data.test, setup.data_settings, setup.device)
     seed = derive_seed(setup.config.seed, "test")
     stimulus = source.stimulus(saved.spec, seed, augment=False)
     return measure(saved.network, saved.spec, source.once(), stimulus, training_mode(setup))
@@ -80,7 +80,7 @@ def measure_on_test(setup: Setup, saved: SavedNetwork) -> Measurement:
 
 def train_source(setup: Setup) -> Source:
     """All training images."""
-    return _source(setup, setup.data.train)
+    return source_of(setup.data.train, setup.data_settings, setup.device)
 
 
 def training_mode(setup: Setup) -> Mode:
@@ -91,9 +91,3 @@ def training_mode(setup: Setup) -> Mode:
 def load_best(setup: Setup, path: Path) -> SavedNetwork:
     """The best network's weights on the run's device."""
     return load_network(path, setup.device)
-
-
-def _source(setup: Setup, data: ImageData) -> Source:
-    indices = torch.arange(len(data), device=setup.device)
-    settings = setup.data_settings
-    return Source(data.to(setup.device), indices, settings.batch_size, settings.time_steps)

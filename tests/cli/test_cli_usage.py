@@ -15,7 +15,8 @@ from spenser_gee.cli import app as cli
 HELP = """
 import sys, time
 from spenser_gee.cli.app import app
-for command in ([], ["run"], ["resume"], ["show"], ["train"], ["grammar"], ["grammar", "check"], ["config"]):
+alone = [[word] for word in ("run", "resume", "show", "compare", "report", "train", "export", "grammar", "config")]
+for command in ([], *alone, ["grammar", "check"]):
     assert app([*command, "--help"], standalone_mode=False) == 0
 for module in ("torch", "numpy", "lark", "deap", "cma", "sklearn", "yaml"):
     assert module not in sys.modules, module

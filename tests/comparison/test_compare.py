@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -341,15 +340,8 @@ def test_a_budget_in_seconds_bounds_the_training(finished: Path, tmp_path: Path)
             assert trial["steps"] > 0
 
 
-def fashion_root() -> str:
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    for root in (os.environ.get("SPENSER_GEE_DATA"), str(beside)):
-        if root and (Path(root) / "FashionMNIST" / "raw").is_dir():
-            return root
-    pytest.skip("no FashionMNIST/ in $SPENSER_GEE_DATA or in shared/data beside the repository")
-
-
 def test_on_fashion_mnist_networks_learn_and_bear_a_little_noise(tmp_path: Path) -> None:
+    from test_real_data_runs import fashion_root
     from tiny_runs import tiny_run
 
     root = fashion_root()
