@@ -24,7 +24,7 @@ from scipy.stats import beta
 from spenser_gee.atomic import write_json
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.meter import Entry
 from spenser_gee.training.rival import ERRORS, FIRST_LOOK, MARGIN, Rival
 

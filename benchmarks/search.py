@@ -17,7 +17,7 @@ from typing import Any
 from measure import arguments, command, save, table
 
 from spenser_gee.errors import input_error
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 
 NETWORKS = ("training", "inner search", "measuring")
 REST = ("building and saving networks", "starting workers", "proposing and recording")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spenser_gee.phenotype.decode import decode
     from spenser_gee.phenotype.plan import plan_network
     from spenser_gee.phenotype.spec import NetworkSpec
-    from spenser_gee.run_folder import RunFolder
+    from spenser_gee.runs.store import RunFolder
     from spenser_gee.session.run import resume_run, start_run
     from spenser_gee.training.saved import SavedNetwork, load_network
 
@@ -46,7 +46,7 @@ _HOMES = {
     "Evaluation": "evaluation",
     "start_run": "session.run",
     "resume_run": "session.run",
-    "RunFolder": "run_folder",
+    "RunFolder": "runs.store",
 }
 
 __all__ = [

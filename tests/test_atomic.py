@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spenser_gee.atomic import atomic_path, write_bytes, write_json, write_text
-from spenser_gee.environment import describe_environment
+from spenser_gee.runs.environment import describe_environment
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_the_environment_names_versions_commit_hardware_seed_and_command() -> No
 
 def test_neither_the_run_folder_nor_the_search_nor_the_executors_import_torch() -> None:
     code = (
-        "import sys, spenser_gee.run_record, spenser_gee.search, spenser_gee.execution.worker\n"
-        "import spenser_gee.environment as e; e.describe_environment(1)\n"
+        "import sys, spenser_gee.runs.record, spenser_gee.search, spenser_gee.execution.worker\n"
+        "import spenser_gee.runs.environment as e; e.describe_environment(1)\n"
         "sys.exit('torch' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

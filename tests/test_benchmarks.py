@@ -19,7 +19,7 @@ import torch
 from spenser_gee.config import load_config
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.search import Candidate, GenerationSummary
 
 pytest.importorskip("matplotlib")
@@ -147,7 +147,7 @@ def test_the_growth_of_memory_is_what_was_allocated() -> None:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunFolder]:
     """Two generations of 10 s and 8 s with two workers, at made-up times."""
     now = 1000.0
-    monkeypatch.setattr("spenser_gee.run_folder.time.time", lambda: now)
+    monkeypatch.setattr("spenser_gee.runs.store.time.time", lambda: now)
     config = {"data": {"dataset": "digits"}, "search": {"workers": 2}}
     with RunFolder.create(tmp_path / "run", config, "start: é", "start: é", "digest", {}) as folder:
         folder.event("start")

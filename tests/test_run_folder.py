@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.run_database import transaction
-from spenser_gee.run_folder import RunFolder
-from spenser_gee.run_record import RunRecord
+from spenser_gee.runs.database import transaction
+from spenser_gee.runs.record import RunRecord
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.search import Candidate, GenerationSummary, OnePlusLambda, Stops, run_search
 from spenser_gee.search.record import MemoryRecord
 
@@ -337,8 +337,8 @@ def test_readers_see_finished_candidates_while_the_run_goes_on(run: RunFolder) -
 WRITER = """
 import sys
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.run_folder import RunFolder
-from spenser_gee.run_record import RunRecord
+from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.record import RunRecord
 from spenser_gee.search import Candidate
 with RunFolder.open(sys.argv[1], write=True) as run:
     run.event("resume")

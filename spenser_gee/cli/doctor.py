@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from spenser_gee.cli.console import output, print_json
-from spenser_gee.environment import describe_environment
 from spenser_gee.fitness.task import choose_device
 from spenser_gee.network.backends import describe_backends, resolve_backend
 from spenser_gee.network.self_check import deviation
+from spenser_gee.runs.environment import describe_environment
 
 
 def doctor_command(as_json: bool) -> None:

@@ -9,7 +9,7 @@ from spenser_gee.errors import input_error, nearest
 from spenser_gee.export.nir_file import DT, write_nir
 from spenser_gee.export.nir_neurons import SUBTRACT
 from spenser_gee.export.state_dict import write_state_dict
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.saved import load_network
 
 FORMATS = ("nir", "state-dict")

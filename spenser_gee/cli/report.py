@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spenser_gee.report.report import write_report
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 
 
 def report_command(

@@ -15,7 +15,7 @@ from spenser_gee.cli.show import print_summary
 from spenser_gee.config import load_config
 from spenser_gee.errors import input_error
 from spenser_gee.grammar import space_size
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session.setup import Setup
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from spenser_gee.cli.console import duration, output, print_json
 from spenser_gee.errors import input_error
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 
 
 def show_command(path: Path, as_json: bool, as_csv: bool) -> None:

@@ -15,9 +15,9 @@ from spenser_gee.comparison.recipes import arms_of
 from spenser_gee.comparison.request import Request
 from spenser_gee.comparison.results import all_trials, collect
 from spenser_gee.comparison.trials import Key, carry_out, due_trials
-from spenser_gee.environment import describe_environment
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.phenotype.check import open_grammar
+from spenser_gee.runs.environment import describe_environment
 from spenser_gee.session import Reporter
 from spenser_gee.shipped import shipped_folder
 

@@ -21,7 +21,7 @@ from spenser_gee.atomic import write_json
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.run_lock import take_lock
+from spenser_gee.runs.lock import take_lock
 
 FORMAT = 1
 

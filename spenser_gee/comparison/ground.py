@@ -17,7 +17,7 @@ from spenser_gee.errors import input_error
 from spenser_gee.fitness.task import DataSettings, choose_device
 from spenser_gee.network.backends import resolve_backend
 from spenser_gee.phenotype.recipe import COMMON_RECIPE
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.setup import data_settings
 
 

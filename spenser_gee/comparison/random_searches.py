@@ -7,7 +7,7 @@ from pathlib import Path
 from spenser_gee.comparison.contenders import Contender, evolved_contenders
 from spenser_gee.config import Config
 from spenser_gee.rng import derive_seed
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session import Reporter, resume_run, start_run
 
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from spenser_gee.atomic import write_text
 from spenser_gee.comparison.folder import load_results
 from spenser_gee.errors import input_error
-from spenser_gee.report.activity import activity_sections
-from spenser_gee.report.architecture import architecture_section
-from spenser_gee.report.comparison import comparison_sections
-from spenser_gee.report.evolution import evolution_section
-from spenser_gee.report.extra import require_libraries
-from spenser_gee.report.failures import failures_section
-from spenser_gee.report.family import family_section
-from spenser_gee.report.inner_search import inner_search_section
-from spenser_gee.report.overview import overview_section, repeat_section
-from spenser_gee.report.page import GENERATOR, render
-from spenser_gee.report.preferences import preferences_section
-from spenser_gee.report.section import Section
-from spenser_gee.report.time import time_section
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.comparison.sections import comparison_sections
+from spenser_gee.report.drawing.extra import require_libraries
+from spenser_gee.report.drawing.page import GENERATOR, render
+from spenser_gee.report.drawing.section import Section
+from spenser_gee.report.run.activity import activity_sections
+from spenser_gee.report.run.architecture import architecture_section
+from spenser_gee.report.run.evolution import evolution_section
+from spenser_gee.report.run.failures import failures_section
+from spenser_gee.report.run.family import family_section
+from spenser_gee.report.run.inner_search import inner_search_section
+from spenser_gee.report.run.overview import overview_section, repeat_section
+from spenser_gee.report.run.preferences import preferences_section
+from spenser_gee.report.run.time import time_section
+from spenser_gee.runs.store import RunFolder
 
 # The mark stands among the first lines of a page.
 _HEAD_BYTES = 1000

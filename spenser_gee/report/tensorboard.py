@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spenser_gee.errors import input_error
-from spenser_gee.report.facts import best_candidate
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.run.facts import best_candidate
+from spenser_gee.runs.store import RunFolder
 
 # Keys of an inner search's record, as in report/inner_search.py.
 _INNER = ("f", "loss", "r1", "r2", "sigma", "beta1", "beta2")

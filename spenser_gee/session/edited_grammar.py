@@ -12,7 +12,7 @@ from spenser_gee.errors import InputError, input_error
 from spenser_gee.genotype import Genotype, grammar_difference, reencode, sentence_of
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 
 
 def adopt_grammar(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from spenser_gee.config import Config
-from spenser_gee.environment import describe_environment
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Executor, Job, open_executor
@@ -20,8 +19,9 @@ from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.spec import BUILDER_VERSION, NetworkSpec
 from spenser_gee.rng import derive_seed
-from spenser_gee.run_folder import RunFolder, require_free
-from spenser_gee.run_record import RunRecord
+from spenser_gee.runs.environment import describe_environment
+from spenser_gee.runs.record import RunRecord
+from spenser_gee.runs.store import RunFolder, require_free
 from spenser_gee.search import Candidate, GenerationSummary, Stops, run_search
 from spenser_gee.session.edited_grammar import adopt_grammar
 from spenser_gee.session.final import load_best, train_and_test

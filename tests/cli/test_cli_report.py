@@ -12,7 +12,7 @@ from test_cli_usage import cli_main
 
 pytest.importorskip("matplotlib")
 
-from spenser_gee.report import preferences
+from spenser_gee.report.run import preferences
 
 
 def test_the_page_lies_in_the_run_folder_or_where_it_is_wanted(

@@ -17,7 +17,7 @@ import pytest
 from test_cli_usage import cli_main
 from tiny_runs import GRAMMAR, assert_equal_runs, command, contents, environment, snapshot, write_tiny
 
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.saved import load_network
 
 Captured = pytest.CaptureFixture[str]

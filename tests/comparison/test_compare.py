@@ -298,7 +298,7 @@ def test_one_bad_contender_does_not_end_it(
 
 
 def test_random_search_takes_part_and_is_not_repeated(finished: Path, tmp_path: Path) -> None:
-    from spenser_gee.run_folder import RunFolder
+    from spenser_gee.runs.store import RunFolder
 
     out = tmp_path / "random"
     results = compare(request(finished, [], out, seeds=1, random=2), BOUNDED, None, Heard())

@@ -10,7 +10,7 @@ from sample_networks import spec_of, trained
 
 from spenser_gee.cli import app as cli
 from spenser_gee.phenotype.spec import LIF, FullyConnected, MaxPool
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.saved import save_network
 
 ZERO = spec_of((MaxPool(2), FullyConnected(units=0), LIF(reset="zero")), coding="rate")

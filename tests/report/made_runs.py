@@ -14,7 +14,7 @@ from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.rng import stream
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.search.record import GenerationSummary
 from spenser_gee.search.strategy import Candidate
 

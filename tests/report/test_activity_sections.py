@@ -25,12 +25,12 @@ from tiny_runs import GRAMMAR, tiny_run
 from spenser_gee.data import Dataset, ImageData, load_dataset, split
 from spenser_gee.fitness.task import DataSettings
 from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Input, MaxPool, NetworkSpec
-from spenser_gee.report.activity import _membranes, _raster, activity_sections, evenly, layer_names
-from spenser_gee.report.page import render
-from spenser_gee.report.section import Figure, Section
-from spenser_gee.report.traces import Firing, Subject, answers, find_subject, fire, samples
+from spenser_gee.report.drawing.page import render
+from spenser_gee.report.drawing.section import Figure, Section
+from spenser_gee.report.run.activity import _membranes, _raster, activity_sections, evenly, layer_names
+from spenser_gee.report.run.traces import Firing, Subject, answers, find_subject, fire, samples
 from spenser_gee.rng import derive_seed
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.losses import decision_values, needs_membrane
 from spenser_gee.training.mode import PLAIN
 from spenser_gee.training.saved import SavedNetwork

@@ -29,15 +29,15 @@ from spenser_gee.phenotype.spec import (
     NetworkSpec,
     Skip,
 )
-from spenser_gee.report.architecture import (
+from spenser_gee.report.drawing.section import Figure, Table
+from spenser_gee.report.run.architecture import (
     architecture_section,
     describe_layer,
     draw_plan,
     layer_parameters,
     layer_table,
 )
-from spenser_gee.report.section import Figure, Table
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.setup import read_sentence
 from spenser_gee.shipped import shipped_folder
 from spenser_gee.training.saved import load_network

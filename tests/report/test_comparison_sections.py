@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from made_results import nothing_yet, results
 from sklearn.isotonic import isotonic_regression
 
-from spenser_gee.report.comparison import comparison_sections
-from spenser_gee.report.label_places import label_offsets, spread_out
-from spenser_gee.report.page import render
-from spenser_gee.report.section import Figure, Section, Table
-from spenser_gee.report.trade_off import pareto_front
+from spenser_gee.report.comparison.sections import comparison_sections
+from spenser_gee.report.drawing.label_places import label_offsets, spread_out
+from spenser_gee.report.drawing.page import render
+from spenser_gee.report.drawing.section import Figure, Section, Table
+from spenser_gee.report.run.trade_off import pareto_front
 
 VALUES = st.integers(0, 12).map(float)  # few, so that equal ones are common
 

@@ -10,8 +10,8 @@ from made_runs import NASTY
 
 pytest.importorskip("jinja2")
 
-from spenser_gee.report.page import render
-from spenser_gee.report.section import Figure, Section, Table
+from spenser_gee.report.drawing.page import render
+from spenser_gee.report.drawing.section import Figure, Section, Table
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 1 1"><path d="M 0 0" /></svg>'
 

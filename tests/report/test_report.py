@@ -17,9 +17,9 @@ pytest.importorskip("matplotlib")
 
 from spenser_gee.atomic import write_json
 from spenser_gee.errors import InputError
-from spenser_gee.report import extra
+from spenser_gee.report.drawing import extra
 from spenser_gee.report.report import write_report
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 
 ALWAYS = {"overview", "evolution", "failures", "time", "repeat"}
 WITH_A_BEST = ALWAYS | {"family", "preferences", "inner-search"}

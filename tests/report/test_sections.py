@@ -14,16 +14,16 @@ from scipy.stats import binomtest
 pytest.importorskip("matplotlib")
 
 from spenser_gee.phenotype.spec import LIF, Adam, Conv, Dropout, FullyConnected, NetworkSpec
-from spenser_gee.report import evolution
-from spenser_gee.report import time as times
-from spenser_gee.report.evolution import evolution_section
-from spenser_gee.report.facts import Fitness, ancestors, fitness_of_all
-from spenser_gee.report.failures import failures_section
-from spenser_gee.report.family import _spaced, family_section
-from spenser_gee.report.inner_search import inner_search_section
-from spenser_gee.report.overview import overview_section, repeat_section
-from spenser_gee.report.preferences import best_different, preferences_section, shares, wilson
-from spenser_gee.report.section import Figure, Section, Table
+from spenser_gee.report.drawing.section import Figure, Section, Table
+from spenser_gee.report.run import evolution
+from spenser_gee.report.run import time as times
+from spenser_gee.report.run.evolution import evolution_section
+from spenser_gee.report.run.facts import Fitness, ancestors, fitness_of_all
+from spenser_gee.report.run.failures import failures_section
+from spenser_gee.report.run.family import _spaced, family_section
+from spenser_gee.report.run.inner_search import inner_search_section
+from spenser_gee.report.run.overview import overview_section, repeat_section
+from spenser_gee.report.run.preferences import best_different, preferences_section, shares, wilson
 
 
 @pytest.fixture

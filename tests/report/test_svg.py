@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib")
 import matplotlib
 
 from spenser_gee.errors import InputError
-from spenser_gee.report import extra, svg
+from spenser_gee.report.drawing import extra, svg
 
 
 def _picture(draw: Callable[[Any], object] = lambda axes: axes.plot([0, 1], [2, 3])) -> str:

@@ -11,7 +11,7 @@ from made_runs import family, made_run
 from spenser_gee.errors import InputError
 from spenser_gee.report import tensorboard
 from spenser_gee.report.tensorboard import write_events
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 
 accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 

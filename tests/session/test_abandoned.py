@@ -15,7 +15,7 @@ from tiny_runs import assert_equal_runs, command, contents, tiny_config, tiny_ru
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session import run as session_run
 from spenser_gee.session.reporter import Silent

@@ -12,7 +12,7 @@ from spenser_gee.config import Config
 from spenser_gee.errors import InputError
 from spenser_gee.genotype import Genotype, sentence_of
 from spenser_gee.grammar import load_grammar
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session import run as session_run
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import assert_equal_runs, begin, command, environment, write_tiny
 
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session import resume_run
 
 LONG = os.environ.get("SPENSER_GEE_LONG_TESTS") == "1"

@@ -14,7 +14,7 @@ from tiny_runs import GRAMMAR, assert_equal_runs, contents, snapshot, tiny_confi
 from spenser_gee.errors import InputError
 from spenser_gee.execution import ProcessExecutor
 from spenser_gee.phenotype.check import open_grammar
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session import run as session_run
 from spenser_gee.session.setup import Setup, set_up

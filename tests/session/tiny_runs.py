@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from spenser_gee.config import Config, load_config
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session import start_run
 
 GRAMMAR = Path(__file__).with_name("tiny.lark")

@@ -23,7 +23,7 @@ import torch._dynamo  # noqa: F401
 
 import spenser_gee.cli.runs
 import spenser_gee.fitness.worker  # noqa: F401
-import spenser_gee.run_folder as run_folder
+import spenser_gee.runs.store as run_folder
 from spenser_gee.cli.app import main
 
 

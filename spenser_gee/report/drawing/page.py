@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spenser_gee.report.extra import require_libraries
-from spenser_gee.report.section import Figure, Section, Table
+from spenser_gee.report.drawing.extra import require_libraries
+from spenser_gee.report.drawing.section import Figure, Section, Table
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -27,7 +27,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
     if len(set(anchors)) < len(anchors):
         raise ValueError(f"two sections have the same anchor: {anchors}")
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("spenser_gee.report", ""),
+        loader=jinja2.PackageLoader("spenser_gee.report.drawing", ""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

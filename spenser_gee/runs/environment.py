@@ -54,7 +54,7 @@ def _version(package: str) -> str | None:
 
 def _git() -> dict[str, Any] | None:
     """The commit of the checkout which the package lies in; None for an installed package."""
-    folder = Path(__file__).resolve().parent
+    folder = Path(__file__).resolve().parents[1]
     # A virtual environment may lie inside a checkout of something else: that commit would be a false one.
     if not (folder.parent / ".git").exists():
         return None

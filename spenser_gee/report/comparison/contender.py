@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spenser_gee.report import svg
+from spenser_gee.report.drawing import svg
 
 WIDTH = 3.7  # inches: a phone's column, at the size of print
 

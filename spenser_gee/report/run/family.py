@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from spenser_gee.report import svg
-from spenser_gee.report.facts import Fitness, ancestors, best_candidate, fitness_of_all, number_of
-from spenser_gee.report.section import Figure, Section, Table
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.section import Figure, Section, Table
+from spenser_gee.report.run.facts import Fitness, ancestors, best_candidate, fitness_of_all, number_of
+from spenser_gee.runs.store import RunFolder
 
 # The width of a digit, as a share of the picture's.
 DIGIT = 0.025

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.network.lif import lif
 from spenser_gee.rng import derive_seed
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.run import config_of
 from spenser_gee.session.setup import data_settings
 from spenser_gee.training.losses import decision_values, needs_membrane

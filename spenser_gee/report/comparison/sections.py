@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spenser_gee.report.comparison_curves import rates_section, robustness_section
-from spenser_gee.report.comparison_tables import table_section
-from spenser_gee.report.contender import ENERGY, ShownContender
-from spenser_gee.report.section import Section
-from spenser_gee.report.trade_off import Axis, trade_off_section
+from spenser_gee.report.comparison.contender import ENERGY, ShownContender
+from spenser_gee.report.comparison.curves import rates_section, robustness_section
+from spenser_gee.report.comparison.tables import table_section
+from spenser_gee.report.drawing.section import Section
+from spenser_gee.report.run.trade_off import Axis, trade_off_section
 
 
 def comparison_sections(results: Mapping[str, Any]) -> list[Section]:

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spenser_gee.report import svg
-from spenser_gee.report.contender import ARMS, WIDTH, ShownContender, numbered, reach
-from spenser_gee.report.label_places import spread_out
-from spenser_gee.report.section import Figure, Section
+from spenser_gee.report.comparison.contender import ARMS, WIDTH, ShownContender, numbered, reach
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.label_places import spread_out
+from spenser_gee.report.drawing.section import Figure, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

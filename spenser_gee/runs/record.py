@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.run_folder import RunFolder
-from spenser_gee.run_summary import seconds_spent
+from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import seconds_spent
 from spenser_gee.search.record import GenerationSummary
 from spenser_gee.search.strategy import Candidate
 

@@ -6,9 +6,9 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from spenser_gee.report.facts import number_of, percent
-from spenser_gee.report.section import Section, Table
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.drawing.section import Section, Table
+from spenser_gee.report.run.facts import number_of, percent
+from spenser_gee.runs.store import RunFolder
 
 MOST_ROWS = 40
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spenser_gee.report import svg
-from spenser_gee.report.facts import number_of, percent, seconds
-from spenser_gee.report.section import Figure, Section, Table
-from spenser_gee.run_folder import RunFolder
-from spenser_gee.run_summary import seconds_spent
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.section import Figure, Section, Table
+from spenser_gee.report.run.facts import number_of, percent, seconds
+from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import seconds_spent
 
 # A longer timeline could not be told apart any more, and would be most of the page.
 MOST_BARS = 600

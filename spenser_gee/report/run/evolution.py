@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from spenser_gee.report import svg
-from spenser_gee.report.facts import Fitness, fitness_of_all, number_of, spread
-from spenser_gee.report.section import Figure, Section
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.section import Figure, Section
+from spenser_gee.report.run.facts import Fitness, fitness_of_all, number_of, spread
+from spenser_gee.runs.store import RunFolder
 
 # More would hide the lines that they stand on.
 MOST_MARKS = 40

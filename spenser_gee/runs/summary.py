@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spenser_gee.evaluation import STATUSES
 
 if TYPE_CHECKING:  # the run folder offers these functions as methods
-    from spenser_gee.run_folder import RunFolder
+    from spenser_gee.runs.store import RunFolder
 
 
 def summarise(run: RunFolder) -> dict[str, Any]:

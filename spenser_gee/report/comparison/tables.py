@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spenser_gee.report.contender import ARMS, ENERGY, KINDS, ShownContender
-from spenser_gee.report.section import Section, Table
+from spenser_gee.report.comparison.contender import ARMS, ENERGY, KINDS, ShownContender
+from spenser_gee.report.drawing.section import Section, Table
 
 
 def table_section(

@@ -12,10 +12,10 @@ from torch import Tensor
 from spenser_gee.errors import InputError
 from spenser_gee.phenotype.plan import Plan
 from spenser_gee.phenotype.spec import LIF
-from spenser_gee.report import svg
-from spenser_gee.report.section import Figure, Section
-from spenser_gee.report.traces import Answers, Firing, Subject, answers, find_subject, fire, samples
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.section import Figure, Section
+from spenser_gee.report.run.traces import Answers, Firing, Subject, answers, find_subject, fire, samples
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.losses import needs_membrane
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from spenser_gee.report.extra import require_libraries
+from spenser_gee.report.drawing.extra import require_libraries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

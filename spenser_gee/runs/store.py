@@ -1,6 +1,6 @@
 """The folder of a run: what a run writes, and how it is read back.
 
-config.yaml         the resolved configuration     run.sqlite   everything that happened, see run_database
+config.yaml         the resolved configuration     run.sqlite   everything that happened, see `database`
 grammar.lark        the grammar's text             weights/     trained weights of candidates
 start.net           the first parent, if given
 environment.json    versions, hardware, command    best.safetensors, last.safetensors
@@ -25,9 +25,9 @@ import yaml
 from spenser_gee.atomic import TEMPORARY_SUFFIX, atomic_path, write_json, write_text
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.run_database import create_database, damaged, open_database, transaction, translated
-from spenser_gee.run_lock import is_locked, take_lock
-from spenser_gee.run_summary import evaluations_csv, summarise
+from spenser_gee.runs.database import create_database, damaged, open_database, transaction, translated
+from spenser_gee.runs.lock import is_locked, take_lock
+from spenser_gee.runs.summary import evaluations_csv, summarise
 from spenser_gee.search.record import GenerationSummary
 from spenser_gee.search.strategy import Candidate, was_evaluated
 
@@ -293,7 +293,7 @@ class RunFolder:
         return rows[0]["result"] if rows else None
 
     def candidate(self, candidate_id: int) -> dict[str, Any]:
-        """A row of the candidates table, see run_database. InputError for an unknown id."""
+        """A row of the candidates table, see `database`. InputError for an unknown id."""
         rows = self.rows("SELECT * FROM candidates WHERE id = ?", candidate_id)
         if not rows:
             last = self.rows("SELECT max(id) AS id FROM candidates")[0]["id"]
@@ -330,12 +330,12 @@ class RunFolder:
         return is_locked(self.path / "lock")
 
     def summary(self) -> dict[str, Any]:
-        """One JSON-able object for `show`, see run_summary."""
+        """One JSON-able object for `show`, see `summary`."""
         with self.trusting():
             return summarise(self)
 
     def to_csv(self) -> str:
-        """Every evaluation as CSV with a header, see run_summary."""
+        """Every evaluation as CSV with a header, see `summary`."""
         with self.trusting():
             return evaluations_csv(self)
 

@@ -16,11 +16,11 @@ from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Shape
 from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
 from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, NetworkSpec
-from spenser_gee.report import svg
-from spenser_gee.report.facts import ancestors, fitness_of_all, number_of, percent
-from spenser_gee.report.section import Figure, Section, Table
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.section import Figure, Section, Table
+from spenser_gee.report.run.facts import ancestors, fitness_of_all, number_of, percent
 from spenser_gee.rng import stream
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.run import config_of, grammar_of
 from spenser_gee.training.saved import load_network
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spenser_gee.report import svg
-from spenser_gee.report.facts import best_candidate, fitness_of_all, number_of
-from spenser_gee.report.section import Figure, Section, Table
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.section import Figure, Section, Table
+from spenser_gee.report.run.facts import best_candidate, fitness_of_all, number_of
+from spenser_gee.runs.store import RunFolder
 
 # key of the record, name, meaning
 _CURVES = (

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from spenser_gee.report.facts import seconds, spread
-from spenser_gee.report.section import Section, Table
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.drawing.section import Section, Table
+from spenser_gee.report.run.facts import seconds, spread
+from spenser_gee.runs.store import RunFolder
 
 
 def overview_section(run: RunFolder) -> Section:

@@ -24,9 +24,9 @@ from spenser_gee.phenotype.spec import (
     MaxPool,
     Skip,
 )
-from spenser_gee.report import svg
-from spenser_gee.report.section import Figure, Section, Table
-from spenser_gee.run_folder import RunFolder
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.section import Figure, Section, Table
+from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.saved import load_network
 
 # Pixels, where the picture is shown at its own size.

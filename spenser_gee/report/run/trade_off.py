@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spenser_gee.report import svg
-from spenser_gee.report.contender import ARMS, KINDS, WIDTH, ShownContender, numbered, reach
-from spenser_gee.report.label_places import label_offsets
-from spenser_gee.report.section import Figure, Section
+from spenser_gee.report.comparison.contender import ARMS, KINDS, WIDTH, ShownContender, numbered, reach
+from spenser_gee.report.drawing import svg
+from spenser_gee.report.drawing.label_places import label_offsets
+from spenser_gee.report.drawing.section import Figure, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

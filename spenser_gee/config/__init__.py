@@ -1,0 +1,8 @@
+"""A run's configuration: YAML -> validated, frozen sections."""
+
+from __future__ import annotations
+
+from spenser_gee.config.sections import Config, Mutation, Training
+from spenser_gee.config.yaml_reader import load_config
+
+__all__ = ["Config", "Mutation", "Training", "load_config"]

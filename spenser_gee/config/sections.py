@@ -1,0 +1,158 @@
+"""The sections of a configuration: their keys, defaults and permitted values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from spenser_gee.config.validation import validated
+
+
+def _number(value: Any) -> Any:
+    """PyYAML reads `1e-3` as a string (YAML 1.1 wants `1.0e-3`): take it as the number that it is."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _off(value: Any) -> Any:
+    """YAML 1.1 reads a bare `off` as false: take it as the word that it is."""
+    return "off" if value is False else value
+
+
+Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Share = Annotated[Real, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(Section):
+    """The data set and how it is presented."""
+
+    dataset: str
+    root: str | None = None
+    download: bool = False
+    image_size: Positive | None = None  # image folders: resize to this height and width
+    channels: Literal[1, 3] | None = None  # image folders: convert to grey (1) or colour (3)
+    time_steps: Annotated[int, Field(ge=1, le=1000)] = 10
+    batch_size: Positive = 64
+    train_subset: Positive | None = None  # a stratified subset of the training images for the search
+    fitness_share: Annotated[Real, Field(gt=0.0, lt=1.0)] = 0.3
+
+
+class Mutation(Section):
+    """Operators and rates; SPENSER's Table 2 by default. docs/search.md explains each."""
+
+    preset: Literal["default", "spenser"] = "default"
+    add: Share | None = None
+    duplicate: Share | None = None
+    remove: Share | None = None
+    unit: Share | None = None
+    macro: Share | None = None
+    sigma: Annotated[Real, Field(gt=0.0)] | None = None
+
+
+class Limits(Section):
+    """Networks beyond these are infeasible and redrawn; null = no limit."""
+
+    parameters: Positive | None = None
+    macs: Positive | None = None  # dense multiply-accumulates per time step and sample
+    activations: Positive | None = None  # layer outputs per time step and sample: the scale of memory
+
+
+class Search(Section):
+    """The outer search."""
+
+    strategy: Literal["one-plus-lambda", "random"] = "one-plus-lambda"
+    generations: NotNegative = 10
+    offspring: Positive = 4
+    workers: NotNegative = 0  # worker processes; 0 = in this process
+    start: str | None = None  # a sentence (.net file) for the first parent
+    sizes: Mapping[str, tuple[NotNegative, ...]] = Field(default_factory=dict)  # initial numbers of units
+    mutation: Mutation = Mutation()
+    limits: Limits = Limits()
+    redraws: Positive = 100  # tries for a network that can be built and is new
+    evaluations: Positive | None = None  # stop after this many
+    seconds: Annotated[Real, Field(gt=0.0)] | None = None  # stop after this wall-clock time
+    timeout: Annotated[Real, Field(gt=0.0)] | None = None  # seconds that one candidate may take
+    recycle: Positive = 50  # a worker is replaced after this many candidates
+
+
+class Initialisation(Section):
+    """The inner search: CMA-ES over {log beta1, log beta2, G} (GEE, Eq. 9-16)."""
+
+    terms: Annotated[Literal["off", "random", "L", "L+r1", "L+r2", "L+r1+r2"], BeforeValidator(_off)] = (
+        "L+r1+r2"
+    )
+    generations: Positive = 5
+    population: Annotated[int, Field(ge=4)] = 8
+    steps: NotNegative = 8  # training steps before the loss of a start is taken; fewer if the budget is small
+    budget_share: Annotated[Real, Field(gt=0.0)] | None = 0.1  # of the training's steps; null = no cap
+    lambda1: Annotated[Real, Field(le=0.0)] = -0.7  # fading of r1 (Eq. 16)
+    lambda2: Annotated[Real, Field(le=0.0)] = -0.7  # fading of r2
+    covariance: Literal["auto", "full", "separable"] = "auto"
+    guard_batches: NotNegative = 2  # fresh batches on which the winner has to beat the plain start; 0 = off
+    inherit: Literal["none", "distribution", "trained", "weights"] = "weights"
+
+
+class Training(Section):
+    """The training of one candidate. Its budget: exactly one of epochs, steps, seconds."""
+
+    epochs: Positive | None = None
+    steps: Positive | None = None
+    seconds: Annotated[Real, Field(gt=0.0)] | None = None
+    abandon: bool = True  # give up candidates that stay far behind the parent; not in random search
+    memory_mb: Positive | None = (
+        1024  # for what the backward pass needs of a chunk of the batch; null = whole
+    )
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Training:
+        if sum(value is not None for value in (self.epochs, self.steps, self.seconds)) != 1:
+            raise ValueError("give exactly one of epochs, steps, seconds")
+        return self
+
+
+class Final(Section):
+    """Further training of the best on all of Train, and the one test on Test."""
+
+    epochs: NotNegative = 10
+
+
+class Config(Section):
+    """Everything that a run needs."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: NotNegative = 0
+    grammar: str
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Literal["auto", "native", "triton", "plain"] = "auto"  # of the neurons; see `doctor`
+    threads: Positive | None = (
+        None  # CPU threads; null = one for a candidate, all cores for the final training
+    )
+    data: Data
+    search: Search = Search()
+    initialisation: Initialisation = Initialisation()
+    training: Training = Training(epochs=1)
+    final: Final = Final()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-able values, defaults filled in."""
+        return self.model_dump(mode="json")
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any], where: str = "<config>") -> Config:
+        """The inverse of `to_dict`. Raises InputError."""
+        return validated(Config, values, where, {})

@@ -1,0 +1,1 @@
+"""What all sections are drawn with: figures, and the page."""
