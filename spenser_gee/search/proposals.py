@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 import numpy as np
@@ -13,14 +13,18 @@ from spenser_gee.search.strategy import Candidate, G, Proposal
 
 REDRAWS = ("redrawn_infeasible", "redrawn_duplicate")
 
+TRIES = 100  # draws for one candidate
+
 
 @dataclass(frozen=True)
 class Described:
-    """What a genotype stands for. `infeasible_reason` is None for a network that can be built."""
+    """What a genotype stands for. `infeasible_reason` is None for a network that can be built. payload: what was worked
+    out on the way, for those who evaluate it."""
 
     sentence: str
     phenotype_key: str
     infeasible_reason: str | None = None
+    payload: Any = None
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,27 @@ class Space(Generic[G]):
         }
 
     def candidate_from_json(self, values: Mapping[str, Any]) -> Candidate[G]:
-        """The inverse of `candidate_to_json`."""
+        """The inverse of `candidate_to_json`; what the genotype stands for is worked out again."""
+        genotype = self.from_json(values["genotype"])
         return Candidate(
             id=values["id"],
-            genotype=self.from_json(values["genotype"]),
+            genotype=genotype,
             parents=tuple(values["parents"]),
             origin=tuple(values["origin"]),
             sentence=values["sentence"],
             phenotype_key=values["phenotype_key"],
+            payload=self.describe(genotype).payload,
+        )
+
+    def candidate_of(self, candidate: Candidate[G], genotype: G) -> Candidate[G]:
+        """The candidate with another genotype."""
+        described = self.describe(genotype)
+        return replace(
+            candidate,
+            genotype=genotype,
+            sentence=described.sentence,
+            phenotype_key=described.phenotype_key,
+            payload=described.payload,
         )
 
 
@@ -76,7 +93,7 @@ class Proposer(Generic[G]):
     `counts` holds the redraws so far (`REDRAWS`).
     """
 
-    def __init__(self, space: Space[G], seen: Mapping[str, int], next_id: int, tries: int = 50) -> None:
+    def __init__(self, space: Space[G], seen: Mapping[str, int], next_id: int, tries: int = TRIES) -> None:
         if tries < 1:
             raise ValueError(f"tries is at least 1, got {tries}")
         self._space = space
@@ -115,7 +132,13 @@ class Proposer(Generic[G]):
         self, genotype: G, origin: tuple[str, ...], parents: tuple[int, ...], described: Described
     ) -> Proposal[G]:
         candidate = Candidate(
-            self.next_id, genotype, parents, origin, described.sentence, described.phenotype_key
+            self.next_id,
+            genotype,
+            parents,
+            origin,
+            described.sentence,
+            described.phenotype_key,
+            described.payload,
         )
         self.next_id += 1
         if described.infeasible_reason is not None:
