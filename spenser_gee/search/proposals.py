@@ -82,6 +82,9 @@ def short_key(phenotype_key: str) -> str:
     return hashlib.sha256(phenotype_key.encode()).hexdigest()[:16]
 
 
+_Draw = Callable[[], tuple[G, Sequence[str]]]
+
+
 class Proposer(Generic[G]):
     """Proposes the candidates of one generation, one after the other.
 
@@ -104,29 +107,43 @@ class Proposer(Generic[G]):
 
     def fresh(self, rng: np.random.Generator) -> Proposal[G]:
         """A sampled candidate."""
-        return self._propose(lambda: (self._space.sample(rng), ("sampled",)), ())
+        return self._propose([(lambda: (self._space.sample(rng), ("sampled",)), ())])
 
     def mutant(self, genotype: G, parents: tuple[int, ...], rng: np.random.Generator) -> Proposal[G]:
-        """A mutant of `genotype`."""
-        return self._propose(lambda: self._space.mutate(genotype, rng), parents)
+        """A mutant of `genotype`; a sampled candidate where no mutant is new: near the genotype all is known then."""
+        return self._propose(
+            [
+                (lambda: self._space.mutate(genotype, rng), parents),
+                (lambda: (self._space.sample(rng), ("sampled",)), ()),
+            ]
+        )
 
     def given(self, genotype: G, origin: str) -> Proposal[G]:
         """This very genotype: it is not redrawn."""
         return self._settle(genotype, (origin,), (), self._space.describe(genotype))
 
-    def _propose(self, draw: Callable[[], tuple[G, Sequence[str]]], parents: tuple[int, ...]) -> Proposal[G]:
+    def _propose(self, sources: Sequence[tuple[_Draw[G], tuple[int, ...]]]) -> Proposal[G]:
+        """From the first of the sources (a draw and its parents) that gives something new within `tries`."""
+        for source in sources:
+            genotype, changes, described = self._drawn(source[0])
+            parents = source[1]
+            if self._is_new(described):
+                break
+        return self._settle(genotype, tuple(changes), parents, described)
+
+    def _drawn(self, draw: _Draw[G]) -> tuple[G, Sequence[str], Described]:
+        """The first draw of something new, or the last of all `tries`."""
         for left in reversed(range(self._tries)):
             genotype, changes = draw()
             described = self._space.describe(genotype)
-            if left == 0:
+            if left == 0 or self._is_new(described):
                 break
-            if described.infeasible_reason is not None:
-                self.counts["redrawn_infeasible"] += 1
-            elif short_key(described.phenotype_key) in self.seen:
-                self.counts["redrawn_duplicate"] += 1
-            else:
-                break
-        return self._settle(genotype, tuple(changes), parents, described)
+            infeasible = described.infeasible_reason is not None
+            self.counts["redrawn_infeasible" if infeasible else "redrawn_duplicate"] += 1
+        return genotype, changes, described
+
+    def _is_new(self, described: Described) -> bool:
+        return described.infeasible_reason is None and short_key(described.phenotype_key) not in self.seen
 
     def _settle(
         self, genotype: G, origin: tuple[str, ...], parents: tuple[int, ...], described: Described
