@@ -25,6 +25,7 @@ from spenser_gee.atomic import write_json
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.search.strategy import was_evaluated
 from spenser_gee.training.meter import Entry
 from spenser_gee.training.rival import ERRORS, FIRST_LOOK, MARGIN, Rival
 
@@ -90,11 +91,11 @@ def _generation(
     if best is None:
         return
     rival = Rival.of_curve(dict(folder.evaluations(best[0]))[best[1]].details["curve"], batch_size)
-    rows = folder.rows(
-        "SELECT * FROM evaluations WHERE generation = ? AND evaluated AND status = 'complete'",
-        now["generation"],
-    )
-    done = {row["candidate_id"]: folder.evaluation_of_row(row) for row in rows}
+    done = {
+        candidate: evaluation
+        for candidate, (_, evaluation) in folder.recorded(now["generation"]).items()
+        if evaluation.status == "complete" and was_evaluated(evaluation)
+    }
     # As the search does where the parent's evaluation failed: its mean over the earlier generations.
     target = done[best[0]].fitness if best[0] in done else before["best_mean"]
     for candidate, evaluation in done.items():

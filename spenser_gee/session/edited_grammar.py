@@ -12,6 +12,7 @@ from spenser_gee.errors import InputError, input_error
 from spenser_gee.genotype import Genotype, grammar_difference, reencode, sentence_of
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
+from spenser_gee.runs.queries import candidates
 from spenser_gee.runs.store import RunFolder
 
 
@@ -26,19 +27,21 @@ def adopt_grammar(
     """
     difference = grammar_difference(folder.grammar_canonical(), grammar)
     warn(f"The grammar has changed since the run began:\n{difference}")
-    rows = folder.rows("SELECT id, sentence FROM candidates ORDER BY id")
-    read = reencode([row["sentence"] for row in rows], grammar)
-    bad = [(row["id"], found) for row, found in zip(rows, read, strict=True) if isinstance(found, InputError)]
+    stored = candidates(folder)
+    read = reencode([each.sentence for each in stored], grammar)
+    bad = [
+        (each.id, found) for each, found in zip(stored, read, strict=True) if isinstance(found, InputError)
+    ]
     if bad and not drop_unreadable:
         first_id, first = bad[0]
         raise input_error(
             str(folder.path),
-            f"{len(bad)} of {len(rows)} stored networks are not in the edited grammar, first candidate "
+            f"{len(bad)} of {len(stored)} stored networks are not in the edited grammar, first candidate "
             f"{first_id}: {first.findings[0].problem}",
             "Widen the grammar, or go on without them: resume --drop-unreadable.",
         )
     genotypes = {
-        row["id"]: found for row, found in zip(rows, read, strict=True) if isinstance(found, Genotype)
+        each.id: found for each, found in zip(stored, read, strict=True) if isinstance(found, Genotype)
     }
     state = folder.last_state()
     if state is not None and state["elite"] is not None:
@@ -60,4 +63,4 @@ def adopt_grammar(
         {number: (g.to_json(), sentence_of(g, grammar)) for number, g in genotypes.items()},
         state,
     )
-    warn(f"{len(genotypes)} of {len(rows)} stored networks were read with the edited grammar.")
+    warn(f"{len(genotypes)} of {len(stored)} stored networks were read with the edited grammar.")

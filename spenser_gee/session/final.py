@@ -14,6 +14,7 @@ from spenser_gee.fitness.task import source_of
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.origin import final_seed, test_seed
 from spenser_gee.session.setup import Setup
 from spenser_gee.training.measure import Measurement, measure
 from spenser_gee.training.mode import Mode
@@ -33,7 +34,7 @@ def train_and_test(
     reuse_large_blocks()
     torch.set_num_threads(setup.training_threads)
     use_backend(setup.backend)
-    seed = derive_seed(setup.config.seed, "final")
+    seed = final_seed(setup.config)
     source = train_source(setup)
     network = saved.network
     network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))
@@ -73,8 +74,7 @@ def train_and_test(
 def measure_on_test(setup: Setup, saved: SavedNetwork) -> Measurement:
     """Accuracy on the test images."""
     source = source_of(setup.data.test, setup.data_settings, setup.device)
-    seed = derive_seed(setup.config.seed, "test")
-    stimulus = source.stimulus(saved.spec, seed, augment=False)
+    stimulus = source.stimulus(saved.spec, test_seed(setup.config), augment=False)
     return measure(saved.network, saved.spec, source.once(), stimulus, training_mode(setup))
 
 

@@ -17,6 +17,7 @@ from spenser_gee.network.build import build_network
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, plan_network
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.origin import retraining_seed
 from spenser_gee.session.final import train_and_test, train_source, training_mode
 from spenser_gee.session.setup import Setup
 from spenser_gee.training.saved import SavedNetwork
@@ -37,7 +38,7 @@ def retrain(
         raise input_error(name, f"this network cannot be built for {data.name}: {error}") from None
     torch.set_num_threads(setup.training_threads)
     use_backend(setup.backend)
-    seed = derive_seed(config.seed, "retrain")
+    seed = retraining_seed(config)
     network = build_network(plan, config.data.time_steps, derive_seed(seed, "weights")).to(setup.device)
     network.use_generator(torch.Generator(setup.device).manual_seed(derive_seed(seed, "start dropout")))
     source = train_source(setup)

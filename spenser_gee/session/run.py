@@ -13,15 +13,14 @@ from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Executor, Job, open_executor
 from spenser_gee.genotype import Genotype
-from spenser_gee.grammar import Grammar, parse_grammar
-from spenser_gee.phenotype.check import check_words, open_grammar
+from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.spec import BUILDER_VERSION, NetworkSpec
-from spenser_gee.rng import derive_seed
 from spenser_gee.runs.environment import describe_environment
-from spenser_gee.runs.record import RunRecord
+from spenser_gee.runs.origin import config_of, generation_seed, grammar_of
 from spenser_gee.runs.store import RunFolder, require_free
+from spenser_gee.runs.summary import summarise
 from spenser_gee.search import Candidate, GenerationSummary, Stops, run_search
 from spenser_gee.session.edited_grammar import adopt_grammar
 from spenser_gee.session.final import load_best, train_and_test
@@ -121,31 +120,13 @@ def resume_run(
                 "The run is finished: there is nothing to do. For two more generations: "
                 "resume --set search.generations=+2"
             )
-            summary = folder.summary()
-            if summary["status"] == ("finished" if summary["best"] else "failed"):
-                return summary
+            summary = summarise(folder)
+            if summary.status == ("finished" if summary.best else "failed"):
+                return summary.to_dict()
             folder.event("resume")
             return _end(folder)
         folder.event("resume")
         return _carry_on(setup, folder, reporter or Silent())
-
-
-def config_of(folder: RunFolder) -> Config:
-    """The configuration of a run. Raises InputError."""
-    name = str(folder.path / "config.yaml")
-    try:
-        return Config.from_dict(folder.config(), name)
-    except RecursionError:
-        raise input_error(name, "a value contains itself") from None
-
-
-def grammar_of(folder: RunFolder, config: Config) -> Grammar:
-    """The grammar in a run folder. Raises InputError."""
-    # Files that the grammar imports are looked for where it came from.
-    text, name = folder.grammar_text(), str(folder.path / "grammar.lark")
-    grammar = parse_grammar(text, name, Path(config.grammar).parent)
-    check_words(grammar)
-    return grammar
 
 
 def _resolved(config: Config, setup: Setup) -> dict[str, Any]:
@@ -216,10 +197,10 @@ def _check_parent(setup: Setup, folder: RunFolder) -> None:
 
 
 def _nothing_to_do(setup: Setup, folder: RunFolder) -> bool:
-    search, record = setup.config.search, RunRecord(folder, Genotype.to_json)
+    search = setup.config.search
     stops = Stops(search.generations, search.evaluations, search.seconds)
     done = folder.generations_done()
-    if not stops.reached(done, record.evaluations_done(), record.seconds_spent()):
+    if not stops.reached(done, folder.evaluations_done(), folder.seconds_spent()):
         return False
     best = folder.best_before(done)
     return best is None or _tested(folder, _identity(setup, best))
@@ -243,7 +224,7 @@ def _end(folder: RunFolder) -> dict[str, Any]:
         folder.event("failed", "no candidate was complete")
     else:
         folder.event("finished")
-    return folder.summary()
+    return summarise(folder).to_dict()
 
 
 def _search(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
@@ -273,7 +254,7 @@ class _Evaluator:
         self, candidates: Sequence[Candidate[Genotype]], generation: int
     ) -> Iterator[tuple[int, Evaluation]]:
         # One draw for the whole generation: the same weights' seeds, data order and spike noise for all.
-        seed = derive_seed(self.setup.config.seed, "generation", generation)
+        seed = generation_seed(self.setup.config, generation)
         parent = self._parent(generation)
         weights = None if parent is None else str(self.folder.weights_path(*parent))
         curve = None if parent is None else self._parent_curve(parent)
@@ -322,21 +303,23 @@ class _Evaluator:
             return [[int(step), float(loss), float(accuracy)] for step, loss, accuracy in curve]
 
 
-class _SessionRecord(RunRecord):
+class _SessionRecord:
     """Records, reports, and keeps the weight files in order."""
 
     def __init__(self, folder: RunFolder, reporter: Reporter) -> None:
-        super().__init__(folder, Genotype.to_json)
         self._run, self._reporter = folder, reporter
+        # It is read as it is.
+        self.recorded, self.known = folder.recorded, folder.known
+        self.evaluations_done, self.seconds_spent = folder.evaluations_done, folder.seconds_spent
 
     def evaluation(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
         """See `Record.evaluation`."""
-        super().evaluation(candidate, generation, evaluation)
+        self._run.evaluation(candidate, generation, evaluation)
         self._reporter.candidate(candidate, generation, evaluation)
 
     def generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
         """See `Record.generation`."""
-        super().generation(summary, state)
+        self._run.generation(summary, state)
         _order_weights(self._run)
         self._reporter.generation(summary)
 

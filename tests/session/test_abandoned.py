@@ -16,6 +16,7 @@ from tiny_runs import assert_equal_runs, command, contents, tiny_config, tiny_ru
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import evaluations_csv, summarise
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session import run as session_run
 from spenser_gee.session.reporter import Silent
@@ -53,8 +54,8 @@ def test_what_is_given_up_is_recorded_with_its_reason_and_its_cost(run: Path) ->
 def test_it_shows(run: Path) -> None:
     count = sum(row["status"] == "abandoned" for row in rows(run))
     with RunFolder.open(run) as folder:
-        assert folder.summary()["statuses"]["abandoned"] == count
-        assert folder.to_csv().count(",abandoned,") == count
+        assert summarise(folder).statuses["abandoned"] == count
+        assert evaluations_csv(folder).count(",abandoned,") == count
         counts = folder.rows("SELECT counts_json FROM generations")
     assert sum(row["counts"]["abandoned"] for row in counts) == count
     code, text, _ = command("show", run)

@@ -15,6 +15,7 @@ from spenser_gee.errors import InputError
 from spenser_gee.execution import ProcessExecutor
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session import run as session_run
 from spenser_gee.session.setup import Setup, set_up
@@ -63,7 +64,7 @@ def test_a_run_writes_what_it_promises(finished: Path) -> None:
         row["details"].get("inner_generations", 0) for row in found["evaluations"]
     )
     with RunFolder.open(finished) as run:
-        summary = run.summary()
+        summary = summarise(run).to_dict()
         best = run.best_before(2)
     assert summary["status"] == "finished"
     assert summary["best"]["id"] == found["generations"][-1]["best_id"]
@@ -263,7 +264,7 @@ def test_a_crash_a_hang_and_an_exception_cost_one_candidate_each(
     assert "SIGKILL" in rows[1]["reason"]
     assert rows[3]["reason"] == "ValueError: three is not allowed"
     with RunFolder.open(run) as folder:
-        summary = folder.summary()
+        summary = summarise(folder).to_dict()
     assert (summary["status"], summary["generation"], summary["failed"]) == ("finished", 2, 2)
     assert summary["final"] is not None
 
@@ -292,6 +293,6 @@ def test_workers_that_cannot_start_end_the_run(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(InputError, match="no_such_factory"):
         start_run(tiny_config(tmp_path, "search.workers=1"), tmp_path / "run")
     with RunFolder.open(tmp_path / "run") as run:
-        assert run.summary()["status"] == "failed"
+        assert summarise(run).status == "failed"
     monkeypatch.undo()
     assert resume_run(tmp_path / "run", {"search.workers": 0})["status"] == "finished"

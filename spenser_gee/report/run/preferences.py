@@ -20,8 +20,9 @@ from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.report.run.facts import ancestors, fitness_of_all, number_of, percent
 from spenser_gee.rng import stream
+from spenser_gee.runs.origin import config_of, grammar_of
+from spenser_gee.runs.queries import candidate, candidates
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.session.run import config_of, grammar_of
 from spenser_gee.training.saved import load_network
 
 BEST = 10
@@ -110,21 +111,21 @@ def preferences_section(run: RunFolder) -> Section | None:
 def best_different(run: RunFolder, most: int = BEST) -> list[int]:
     """The fittest candidates that are different networks, the best first, by the mean over their evaluations."""
     fitness = {number: value.mean for number, value in fitness_of_all(run).items()}
-    keys = {row["id"]: row["phenotype_key"] for row in run.rows("SELECT id, phenotype_key FROM candidates")}
+    keys = {each.id: each.phenotype_key for each in candidates(run)}
     ranked = sorted(fitness, key=lambda number: (-fitness[number], number))
     firsts = {keys[number]: number for number in reversed(ranked)}
     return [number for number in ranked if firsts[keys[number]] == number][:most]
 
 
-def _specs(run: RunFolder, candidates: Sequence[int], grammar: Grammar) -> dict[int, NetworkSpec]:
+def _specs(run: RunFolder, numbers: Sequence[int], grammar: Grammar) -> dict[int, NetworkSpec]:
     """By candidate, of those that are in the grammar.
 
     By their sentences: under an edited grammar, codons that were not read again would mean other networks.
     """
-    read = reencode([run.candidate(number)["sentence"] for number in candidates], grammar)
+    read = reencode([candidate(run, number).sentence for number in numbers], grammar)
     return {
         number: decode(found, grammar)
-        for number, found in zip(candidates, read, strict=True)
+        for number, found in zip(numbers, read, strict=True)
         if isinstance(found, Genotype)
     }
 
