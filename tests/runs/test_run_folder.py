@@ -312,6 +312,15 @@ def test_the_table_of_evaluations(run: RunFolder) -> None:
     assert rows[1]["origin"] == "flip 1; é"
 
 
+def test_every_reason_is_one_field_of_the_table(run: RunFolder) -> None:
+    reasons = ["carriage\rreturn", "=1+1", "a,b;'\"\n\n", "esc\x1b[31m", "caf\udce9", "$x$ </td>"]
+    for number, reason in enumerate(reasons):
+        run.evaluation(candidate(number), 0, Evaluation("failed", reason=reason))
+    rows = list(csv.DictReader(io.StringIO(evaluations_csv(run), newline="")))
+    shown = [r"carriage\rreturn", *reasons[1:3], r"esc\x1b[31m", r"caf\udce9", reasons[5]]
+    assert [row["reason"] for row in rows] == shown
+
+
 # One writer, many readers.
 
 
