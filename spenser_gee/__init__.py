@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spenser_gee.phenotype.plan import plan_network
     from spenser_gee.phenotype.spec import NetworkSpec
     from spenser_gee.runs.store import RunFolder
+    from spenser_gee.runs.summary import summarise
     from spenser_gee.session.run import resume_run, start_run
     from spenser_gee.training.saved import SavedNetwork, load_network
 
@@ -47,6 +48,7 @@ _HOMES = {
     "start_run": "session.run",
     "resume_run": "session.run",
     "RunFolder": "runs.store",
+    "summarise": "runs.summary",
 }
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "sample_genotype",
     "sentence_of",
     "start_run",
+    "summarise",
 ]
 
 

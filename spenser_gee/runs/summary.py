@@ -16,7 +16,7 @@ from spenser_gee.runs.store import RunFolder
 
 
 @dataclass(frozen=True)
-class Progress:
+class HistoryEntry:
     """The best and the mean fitness after a generation."""
 
     generation: int
@@ -55,7 +55,7 @@ class Summary:
     redrawn: Mapping[str, int]
     duplicates: int
     seconds: float
-    history: tuple[Progress, ...]
+    history: tuple[HistoryEntry, ...]
     best: Best | None
     final: Final | None
 
@@ -95,7 +95,7 @@ def summarise(run: RunFolder) -> Summary:
         },
         duplicates=_total(finished, "duplicate"),
         seconds=round(run.seconds_spent(), 3),
-        history=tuple(Progress(row.generation, row.best_fitness, row.mean_fitness) for row in finished),
+        history=tuple(HistoryEntry(row.generation, row.best_fitness, row.mean_fitness) for row in finished),
         best=None if best is None else _best(run, best, finished[-1], made, final),
         final=final,
     )

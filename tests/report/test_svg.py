@@ -65,7 +65,7 @@ def test_text_stays_text_and_is_escaped() -> None:
 
 
 FOREIGN = {
-    "$x$ and $\\frac{1": "$x$ and $\\frac{1",
+    "$x^2$ and $\\frac{1$": "$x^2$ and $\\frac{1$",
     "</svg><script>alert(1)</script>": "</svg><script>alert(1)</script>",
     "caf\udce9": r"caf\udce9",
     "bell\x07, escape\x1b[31m": r"bell\x07, escape\x1b[31m",

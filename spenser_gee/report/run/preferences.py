@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from spenser_gee.config import Config
 from spenser_gee.errors import InputError
@@ -15,7 +15,7 @@ from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Shape
 from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, NetworkSpec
+from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Layer, NetworkSpec
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.report.run.facts import ancestors, fitness_of_all, number_of, percent
@@ -25,6 +25,9 @@ from spenser_gee.runs.queries import candidate, candidates
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.saved import load_network
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 BEST = 10
 PRIOR_SAMPLES = 500
 MOST_DRAWS = 5000
@@ -33,11 +36,11 @@ MOST_DRAWS = 5000
 _Z = 1.959964
 
 
-def _layers(spec: NetworkSpec) -> list[Any]:
+def _layers(spec: NetworkSpec) -> list[Layer]:
     return [layer for unit in spec.units for layer in unit]
 
 
-def _weighted(spec: NetworkSpec) -> list[Any]:
+def _weighted(spec: NetworkSpec) -> list[Conv | FullyConnected]:
     """The layers whose weights can be gene-encoded: all with weights but the one that reads the input."""
     return [layer for layer in _layers(spec) if isinstance(layer, (Conv, FullyConnected))][1:]
 
@@ -219,7 +222,7 @@ def _picture(groups: Mapping[str, Sequence[Share]], best: int) -> str:
         return svg.to_svg(fig)
 
 
-def _bars(axes: Any, group: Sequence[Share], best: int) -> None:
+def _bars(axes: Axes, group: Sequence[Share], best: int) -> None:
     intervals = [wilson(share.count, share.total) for share in group]
     places = range(len(group))
     axes.barh(
