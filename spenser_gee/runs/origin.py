@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from spenser_gee.config import Config
 from spenser_gee.errors import input_error
 from spenser_gee.grammar import Grammar, parse_grammar
 from spenser_gee.phenotype.check import check_words
 from spenser_gee.rng import derive_seed
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.typed import typed
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,12 @@ class Environment:
         return str(self.packages.get("spenser-gee"))
 
 
-_ENVIRONMENT = TypeAdapter(Environment)
-
-
 def environment_of(run: RunFolder) -> Environment:
     """What the run began with. Raises InputError."""
     try:
-        return _ENVIRONMENT.validate_python(run.environment())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise input_error(str(run.environment_file), f"{place}: {first['msg']}") from None
+        return typed(Environment, run.environment())
+    except ValueError as error:
+        raise input_error(str(run.environment_file), str(error)) from None
 
 
 def config_of(run: RunFolder) -> Config:

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Status
 from spenser_gee.runs.store import EventKind, RunFolder
+from spenser_gee.runs.typed import typed
 from spenser_gee.search.record import GenerationSummary
 
 # A training's points: step and loss, and the accuracy, which an early version did not record.
@@ -233,11 +232,5 @@ def _read(run: RunFolder, kind: type[_Row], query: str, *parameters: Any) -> lis
 
 
 def _typed(run: RunFolder, kind: type[_Row], rows: Sequence[Mapping[str, Any]]) -> list[_Row]:
-    """The rows as instances of a dataclass, whose annotations say what they must be."""
     with run.trusting():
-        try:
-            return TypeAdapter(list[kind]).validate_python(rows)  # type: ignore[valid-type]
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{kind.__name__} {place}: {first['msg']}") from None
+        return typed(list[kind], rows)  # type: ignore[valid-type]
