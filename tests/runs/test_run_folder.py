@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs import queries
-from spenser_gee.runs.database import transaction
+from spenser_gee.runs.database import SCHEMA_VERSION, transaction
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import evaluations_csv, summarise
 from spenser_gee.search import Candidate, GenerationSummary, OnePlusLambda, Stops, run_search
@@ -419,7 +419,7 @@ def test_another_programs_database_and_another_schema_are_refused(tmp_path: Path
     connection = sqlite3.connect(tmp_path / "new" / "run.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(InputError, match="schema version 99, expected 1"):
+    with pytest.raises(InputError, match=f"schema version 99, expected {SCHEMA_VERSION}"):
         RunFolder.open(tmp_path / "new")
 
 
