@@ -7,6 +7,7 @@ raises `InputError`; the command line prints it without a traceback and exits wi
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -55,8 +56,7 @@ class Finding:
     def __str__(self) -> str:
         remedy = f"\n    {self.remedy}" if self.remedy else ""
         text = f"{self.place}: {self.problem}{self.place.excerpt()}{remedy}"
-        # Half a surrogate pair (a file name, or "\\ud800" in YAML) could not be printed.
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        return printable(text)
 
 
 class InputError(Exception):
@@ -74,6 +74,15 @@ def input_error(where: str | Place, problem: str, remedy: str = "") -> InputErro
     """An `InputError` with one finding."""
     place = Place(where) if isinstance(where, str) else where
     return InputError(Finding(place, problem, remedy))
+
+
+# Control characters but tab and line feed; halves of surrogate pairs (a file name that is not UTF-8, "\\ud800" in YAML).
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what no terminal and no page can show."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
