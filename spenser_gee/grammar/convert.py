@@ -21,8 +21,8 @@ from spenser_gee.grammar.model import (
     Repetition,
     Sequence,
 )
+from spenser_gee.grammar.numbers import NUMBER_PATTERN
 
-NUMBER_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 NUMERIC = ("int", "log_int", "float", "log_float")
 #: The largest count that `~n..m` may name, and the deepest tree of a rule (3 levels a bracket).
 MAX_REPEAT = 1000
