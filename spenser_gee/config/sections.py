@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,16 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """A whole number written like a real one (1e2, 100.0) is taken as the whole number that it is."""
+    number = _number(value)
+    if not isinstance(number, float) or not math.isfinite(number) or abs(number) >= 2**53:
+        return value  # from 2^53 on, a float may stand for another number than the one that was written
+    if number != int(number):
+        raise ValueError(f"expected a whole number, found {value}")
+    return int(number)
+
+
 def _off(value: Any) -> Any:
     """YAML 1.1 reads a bare `off` as false: take it as the word that it is."""
     return "off" if value is False else value
@@ -27,8 +38,9 @@ def _off(value: Any) -> Any:
 
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Share = Annotated[Real, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Positive = Annotated[Whole, Field(ge=1)]
+NotNegative = Annotated[Whole, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -44,8 +56,10 @@ class Data(Section):
     root: str | None = None
     download: bool = False
     image_size: Positive | None = None  # image folders: resize to this height and width
-    channels: Literal[1, 3] | None = None  # image folders: convert to grey (1) or colour (3)
-    time_steps: Annotated[int, Field(ge=1, le=1000)] = 10
+    channels: Annotated[Literal[1, 3], BeforeValidator(_whole)] | None = (
+        None  # image folders: convert to grey (1) or colour (3)
+    )
+    time_steps: Annotated[Whole, Field(ge=1, le=1000)] = 10
     batch_size: Positive = 64
     train_subset: Positive | None = None  # a stratified subset of the training images for the search
     fitness_share: Annotated[Real, Field(gt=0.0, lt=1.0)] = 0.3
@@ -96,7 +110,7 @@ class Initialisation(Section):
         "L+r1+r2"
     )
     generations: Positive = 5
-    population: Annotated[int, Field(ge=4)] = 8
+    population: Annotated[Whole, Field(ge=4)] = 8
     steps: NotNegative = 8  # training steps before the loss of a start is taken; fewer if the budget is small
     budget_share: Annotated[Real, Field(gt=0.0)] | None = 0.1  # of the training's steps; null = no cap
     lambda1: Annotated[Real, Field(le=0.0)] = -0.7  # fading of r1 (Eq. 16)

@@ -26,7 +26,8 @@ from spenser_gee.search import Candidate, GenerationSummary, Stops, run_search
 from spenser_gee.session.edited_grammar import adopt_grammar
 from spenser_gee.session.final import load_best, train_and_test
 from spenser_gee.session.reporter import Reporter, Silent
-from spenser_gee.session.setup import Setup, read_text, set_up
+from spenser_gee.session.setup import Setup, set_up
+from spenser_gee.text import read_text
 
 # What may be changed when a run goes on: nothing that decides what was evaluated so far.
 CHANGEABLE = (
@@ -66,7 +67,7 @@ def start_run(
         "backend": setup.backend,
         **describe_environment(config.seed),
     }
-    start = None if config.search.start is None else read_text(config.search.start)
+    start = None if config.search.start is None else read_text(config.search.start, "network")
     folder = RunFolder.create(
         out,
         _resolved(config, setup),
