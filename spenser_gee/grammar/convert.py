@@ -8,7 +8,7 @@ from typing import Any
 from lark import Token, Tree
 from lark.grammar import Symbol, Terminal
 
-from spenser_gee.errors import Finding, InputError, Place, nearest
+from spenser_gee.errors import Finding, InputError, Place, escaped, nearest
 from spenser_gee.grammar.domains import FloatDomain, IntDomain
 from spenser_gee.grammar.lark_loader import Definition, Definitions, bodies
 from spenser_gee.grammar.model import (
@@ -234,7 +234,8 @@ class Converter:
             return self.refuse(place, "this word is empty", "for an optional part write  x?")
         if any(char.isspace() or not char.isprintable() or char in '\\"' for char in text):
             remedy = "a word holds no blanks, quotes or backslashes; write several words"
-            return self.refuse(place, f"{token} is not one word", remedy)
+            hidden = "" if text.isprintable() else f" (written {escaped(text)})"
+            return self.refuse(place, f"{token} is not one word{hidden}", remedy)
         return Literal(text, place)
 
     # -- numeric genes -------------------------------------------------------------------------------

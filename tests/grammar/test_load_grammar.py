@@ -142,6 +142,14 @@ REFUSALS = {
         "two numeric ranges at one place: int{1..5} in a and int{5..9} in a, which share 5",
         "put a word",
     ),
+    "invisible character": (
+        'start: "f" a\na: "co\u200bnv"',
+        TAIL,
+        2,
+        4,
+        r"not one word (written co\u200bnv)",
+        "no blanks",
+    ),
     "number-like word": (
         'start: "f" a\na: "x" ("3" | int{"1","5"})',
         TAIL,

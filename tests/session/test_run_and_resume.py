@@ -191,7 +191,7 @@ FIRST = (
 
 def test_a_hand_written_first_parent(tmp_path: Path) -> None:
     start = tmp_path / "first.net"
-    start.write_text(f"# by hand\n{FIRST}\n")
+    start.write_bytes(f"\ufeff# by hand\r{FIRST}\r\n".encode())
     run = tiny_run(tmp_path, "run", f"search.start={start}")
     first, *others = contents(run)["candidates"]
     assert (first["origin"], first["parents"]) == (["start"], [])
