@@ -33,7 +33,7 @@ class OneKind:
 
 
 class KindsByValue(OneKind):
-    """Numbers are of one kind where they lie in the same domains."""
+    """Numbers are of one kind where they lie in the same of some domains; any other domain takes every kind."""
 
     def __init__(self, domains: Iterable[Domain]) -> None:
         self.domains = tuple(dict.fromkeys(domains))
@@ -48,6 +48,8 @@ class KindsByValue(OneKind):
         }
 
     def of(self, domain: Domain) -> tuple[str, ...]:
+        if domain not in self.domains:
+            return self.names
         at = self.domains.index(domain)
         return tuple(name for kind, name in self.by_domains.items() if at in kind)
 

@@ -132,13 +132,17 @@ class SentenceParser:
     # -- building ----------------------------------------------------------------------------------------
 
     def _build_first(self) -> None:
-        """The parser; one that looks at the values of numbers only where it must, since it is far larger."""
+        """The parser, which looks at the values of numbers only where it must: every kind of number enlarges it."""
         try:
             self._build(OneKind())
         except GrammarError as error:
             if ANY_NUMBER not in str(error):
                 raise
-            sites = self.plan.sites.values()
+            found = [rule for rules in self._conflicts(str(error)) for rule in rules]
+            named = {origin for _, _, origin, _ in found}
+            # Where other rules are in conflict over a number that follows, any range may be the one.
+            few = "Reduce/Reduce" in str(error) and all(body == ANY_NUMBER for *_, body in found)
+            sites = [site for site, name in self.deriver.site_names.items() if not few or name in named]
             self._build(KindsByValue(site.domain for site in sites if site.domain is not None))
 
     def _build(self, kinds: OneKind) -> None:
@@ -187,14 +191,18 @@ class SentenceParser:
         place = part.place if part else self.grammar.place_of("start")
         return "start", place
 
-    def _reduce_reduce(self, message: str) -> InputError:
+    def _conflicts(self, message: str) -> list[list[tuple[str, Place, str, str]]]:
+        """Of each conflict that Lark names, the rules: the user's, its place, the derived one and what it holds."""
         conflicts = []
         for conflict in message.split("\n\n"):
             found = re.findall(r"<(\w+) : ([^>]*)>", conflict)
             rules = [(*self._rule_of(origin), origin, body.strip()) for origin, body in found]
-            # Lark lists both the rules and the conflicts in the order of a set.
             conflicts.append(sorted(rules, key=lambda rule: (rule[1].line, rule[1].column, *rule[2:])))
-        rules = min(conflicts, key=lambda rules: [(place.line, place.column) for _, place, *_ in rules])
+        # Lark lists both the rules and the conflicts in the order of a set.
+        return sorted(conflicts, key=lambda rules: [(place.line, place.column) for _, place, *_ in rules])
+
+    def _reduce_reduce(self, message: str) -> InputError:
+        rules = self._conflicts(message)[0]
         place = rules[-1][1]
         numbers = all(body in self.deriver.kinds.names for *_, body in rules)
         places = {place for _, place, *_ in rules} if numbers else None
@@ -424,8 +432,8 @@ def _number(site: Site, token: Token, text: str, name: str) -> Codon:
 def _off_range(sites: list[Site], token: Token, text: str, name: str) -> InputError:
     """A number outside of all the ranges that are open at its place."""
     domains = [(domain, site.label) for site in sites if (domain := site.domain) is not None]
-    wanted = " or ".join(f"{domain.describe()} ({label})" for domain, label in domains)
-    ranges = " or ".join(str(domain) for domain, _ in domains)
+    wanted = " or ".join(dict.fromkeys(f"{domain.describe()} ({label})" for domain, label in domains))
+    ranges = " or ".join(dict.fromkeys(str(domain) for domain, _ in domains))
     place = place_at(name, text, token.start_pos or 0)
     return input_error(place, f"{token[:40]} is not {wanted}", f"the grammar's range is {ranges}")
 
