@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spenser_gee.errors import input_error
-from spenser_gee.genotype import genotype_from_sentence
+from spenser_gee.genotype import genotype_from_sentence, sentence_of
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
@@ -93,13 +93,9 @@ def _of_candidate(
 
 def backbone(path: Path, grammar: Grammar) -> Contender:
     """A hand-written network. Raises InputError with the place in the file."""
-    spec = decode(read_sentence(path, grammar), grammar)
-    sentence = " ".join(line for line in _lines(path) if not line.startswith("#"))
+    genotype = read_sentence(path, grammar)
+    sentence, spec = sentence_of(genotype, grammar), decode(genotype, grammar)
     return Contender(path.stem, "backbone", False, str(path), sentence, spec)
-
-
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def entrants(found: Sequence[Contender], shape: Shape, classes: int) -> list[Contender]:

@@ -190,7 +190,7 @@ FIRST = (
 
 def test_a_hand_written_first_parent(tmp_path: Path) -> None:
     start = tmp_path / "first.net"
-    start.write_text(f"# by hand\n{FIRST}\n")
+    start.write_bytes(f"\ufeff# by hand\r{FIRST}\r\n".encode())
     run = tiny_run(tmp_path, "run", f"search.start={start}")
     first, *others = contents(run)["candidates"]
     assert (first["origin"], first["parents"]) == (["start"], [])
@@ -253,9 +253,7 @@ def test_a_crash_a_hang_and_an_exception_cost_one_candidate_each(
 ) -> None:
     use_factory(monkeypatch, "make_unreliable")
     executor = functools.partial(ProcessExecutor, grace_s=0.5)
-    monkeypatch.setattr(
-        session_run, "open_executor", lambda start, workers, *rest: executor(start, workers, *rest)
-    )
+    monkeypatch.setattr(session_run, "open_executor", lambda *first, engine=None: executor(*first[:4]))
     run = tiny_run(tmp_path, "run", "search.workers=1", "search.timeout=12", "search.offspring=4")
     rows = {row["candidate_id"]: row for row in contents(run)["evaluations"] if row["generation"] == 0}
     assert [rows[number]["status"] for number in range(4)] == ["complete", "failed", "timed_out", "failed"]
