@@ -15,6 +15,8 @@ def check_images(images: torch.Tensor, shape: tuple[int, int, int]) -> None:
     allowed = "expected integers in 0..255 or floats in 0..1"
     if images.dtype == torch.bool or images.is_complex():
         raise ValueError(f"{allowed}, found {images.dtype}: use images.float()")
+    if images.dtype == torch.uint8:
+        return
     whole = not images.is_floating_point()
     values = images.to(torch.int64 if whole else torch.float32)
     if not values.isfinite().all():
