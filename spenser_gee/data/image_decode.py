@@ -26,7 +26,7 @@ class Decoder:
     """Collects images one by one and returns them as `uint8 (N, C, H, W)` in the order they were added.
 
     Only some 64 MB of images wait for their resizing at any time, so large originals are never all in memory.
-    A file that cannot be read is noted, so that one error at the end names several.
+    A file that cannot be read is noted, so that one error at the end names several, one finding a reason.
     """
 
     def __init__(self, place: str, image_size: int | None, channels: int | None) -> None:
@@ -37,7 +37,7 @@ class Decoder:
         self._paths: list[str] = []
         self._pending: list[int] = []
         self._pending_bytes = 0
-        self._findings: list[Finding] = []
+        self._unread: dict[str, list[str]] = defaultdict(list)
 
     def add(self, path: str, image: bytes) -> None:
         """Decode the bytes of the image file `path`."""
@@ -48,7 +48,7 @@ class Decoder:
             reason = str(error) or type(error).__name__
             if "cannot identify" in reason:
                 reason = "not an image in a known format" if image else "the file is empty"
-            self._findings.append(Finding(Place(f"{self._place}/{path}"), f"cannot be read: {reason}"))
+            self._unread[reason].append(path)
             return
         self._paths.append(path)
         self._images.append(pixels)
@@ -64,8 +64,8 @@ class Decoder:
         Raises:
             InputError: some could not be read, or their sizes differ and no size was asked for.
         """
-        if self._findings:
-            raise InputError(*self._findings[:_SHOWN])
+        if self._unread:
+            raise InputError(*[self._finding(*found) for found in [*self._unread.items()][:_SHOWN]])
         self._resize_pending()
         first = self._images[0].shape[1:]
         other = next((i for i, image in enumerate(self._images) if image.shape[1:] != first), None)
@@ -80,6 +80,12 @@ class Decoder:
             )
         channels = max(len(image) for image in self._images)
         return torch.stack([image.expand(channels, -1, -1) for image in self._images])
+
+    def _finding(self, reason: str, paths: list[str]) -> Finding:
+        """One finding for all files that cannot be read for the same reason."""
+        others = f"Likewise: {', '.join(paths[1:_SHOWN])}" if len(paths) > 1 else ""
+        others += f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        return Finding(Place(f"{self._place}/{paths[0]}"), f"cannot be read: {reason}", others)
 
     def _resize_pending(self) -> None:
         alike: dict[torch.Size, list[int]] = defaultdict(list)

@@ -296,6 +296,15 @@ def test_unreadable_images_are_all_named(folder: Path) -> None:
         assert len(text.splitlines()) == 3
 
 
+def test_files_with_the_same_fault_are_named_together(folder: Path) -> None:
+    for number in range(12):
+        (folder / "train" / "cat" / f"{number:02}.png").write_bytes(b"")
+    text = message(folder).splitlines()
+    assert text[0] == f"{folder}/train/cat/00.png: cannot be read: the file is empty"
+    names = ", ".join(f"train/cat/{number:02}.png" for number in range(1, 10))
+    assert text[1:] == [f"    Likewise: {names} and 2 more"]
+
+
 def test_a_class_without_images(folder: Path) -> None:
     for image in (folder / "test" / "cat").iterdir():
         image.unlink()
