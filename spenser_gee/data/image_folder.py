@@ -217,7 +217,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def _check_shared(root: Path, images: list[tuple[str, str]]) -> None:
@@ -248,7 +248,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _tar_entries(root: Path) -> Iterator[_Entry]:
-    seen: set[PurePosixPath] = set()
+    seen: set[str] = set()
     try:
         with _opened(root) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             end = 0
@@ -262,11 +262,12 @@ def _tar_entries(root: Path) -> Iterator[_Entry]:
                     yield _Entry(path.parts[0], path.parts[1], path.as_posix(), None)
                 if len(path.parts) < 3 or not _is_image(path.name) or not member.isreg():
                     continue
-                if path in seen:
-                    raise input_error(f"{root}/{path}", "this file is in the archive twice", "Pack it again.")
-                seen.add(path)
+                name = path.as_posix()
+                if name in seen:
+                    raise input_error(f"{root}/{name}", "this file is in the archive twice", "Pack it again.")
+                seen.add(name)
                 file = archive.extractfile(member)
-                yield _Entry(path.parts[0], path.parts[1], path.as_posix(), file.read() if file else b"")
+                yield _Entry(path.parts[0], path.parts[1], name, file.read() if file else b"")
             # tarfile takes a file that stops between two members for a whole one; a whole one ends in zeros.
             stream.seek(end)
             if stream.read(512) != bytes(512):
