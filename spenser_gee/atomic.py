@@ -43,7 +43,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON (indented, keys in their order) atomically. ValueError for NaN: other readers reject it."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    # Half a surrogate pair (a byte of a file's name that is no UTF-8) becomes \udcff, which JSON reads back.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def _sync(path: Path) -> None:

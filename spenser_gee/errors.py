@@ -7,8 +7,10 @@ raises `InputError`; the command line prints it without a traceback and exits wi
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -80,3 +82,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean "x"?` for the known word nearest to `word`, or nothing."""
     matches: Sequence[str] = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f'; did you mean "{matches[0]}"?' if matches else ""
+
+
+def nearest_path(path: Path) -> str:
+    """`; did you mean "x"?` for the entry of its folder nearest to the last part of `path`, or nothing."""
+    try:
+        return nearest(path.name, os.listdir(path.parent))
+    except (OSError, ValueError):
+        return ""

@@ -22,6 +22,7 @@ from spenser_gee.comparison.request import BudgetKind, Request
 from spenser_gee.comparison.trials import Key
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.streams import keep_going
 
 # Of the table where there is no terminal, or a narrow one: a wrapped table cannot be read.
 WIDTH = 140
@@ -29,6 +30,7 @@ WIDTH = 140
 
 def compare_command(request: Request, overrides: Sequence[str], data_root: str | None, as_json: bool) -> int:
     """See `app.compare`. The exit code: 1 where no training was complete."""
+    keep_going()
     try:
         with _Progress() as progress:
             results = compare(request, overrides, data_root, progress)

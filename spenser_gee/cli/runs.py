@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from spenser_gee.grammar import space_size
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session.setup import Setup
+from spenser_gee.streams import keep_going
 
 RUNS = Path("runs")
 
@@ -26,15 +29,16 @@ def run_command(
     config_path: Path, overrides: Sequence[str], out: Path | None, data_root: str | None, as_json: bool
 ) -> int:
     """See `app.run`. The exit code: 1 where no candidate was complete."""
+    keep_going()
     config = load_config(config_path, overrides)
-    folder = out if out is not None else _fresh_folder(config.name)
+    with contextlib.nullcontext(out) if out is not None else _new_folder(config.name) as folder:
 
-    def announce(setup: Setup) -> None:
-        _announce(setup, folder)
-        _point_to_smaller(setup, config_path)
+        def announce(setup: Setup) -> None:
+            _announce(setup, folder)
+            _point_to_smaller(setup, config_path)
 
-    with ProgressReporter() as reporter:
-        summary = _interruptible(lambda: start_run(config, folder, data_root, reporter, announce), folder)
+        with ProgressReporter() as reporter:
+            summary = _interruptible(lambda: start_run(config, folder, data_root, reporter, announce), folder)
     return _show_result(summary, folder, as_json)
 
 
@@ -47,6 +51,7 @@ def resume_command(
     as_json: bool,
 ) -> int:
     """See `app.resume`. The exit code: 1 where no candidate was complete."""
+    keep_going()
     changes = dict(_change(override) for override in overrides)
     with ProgressReporter() as reporter:
         summary = _interruptible(
@@ -89,13 +94,31 @@ def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[s
         raise
 
 
-def _fresh_folder(name: str) -> Path:
-    """runs/NAME, or the first of runs/NAME-2, NAME-3, ... that is not there."""
-    folder, number = RUNS / name, 1
-    while folder.exists():
-        number += 1
-        folder = RUNS / f"{name}-{number}"
-    return folder
+@contextlib.contextmanager
+def _new_folder(name: str) -> Iterator[Path]:
+    """The first of runs/NAME, NAME-2, NAME-3, ... that is not there, made at once: of several processes one gets it.
+
+    It is removed again where nothing was written to it.
+    """
+    made_runs = not RUNS.exists()
+    try:
+        RUNS.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            folder = RUNS / (name if number == 1 else f"{name}-{number}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                break
+    except OSError as error:
+        raise input_error(
+            str(RUNS / name), f"no folder can be made here: {error.strerror}", "Choose another with --out."
+        ) from None
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            if made_runs:
+                RUNS.rmdir()
 
 
 def _announce(setup: Setup, folder: Path) -> None:

@@ -16,6 +16,7 @@ from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.retrain import retrain
 from spenser_gee.session.run import config_of, grammar_of
 from spenser_gee.session.setup import read_sentence, set_up
+from spenser_gee.streams import keep_going
 
 
 def train_command(
@@ -28,6 +29,7 @@ def train_command(
     as_json: bool,
 ) -> None:
     """See `app.train`."""
+    keep_going()
     if what.is_dir():
         if config_path is not None:
             raise input_error(f"--config {config_path}", "a run folder has its own configuration")

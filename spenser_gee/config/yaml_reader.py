@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import yaml
 
 from spenser_gee.config.sections import Config
 from spenser_gee.config.validation import place_of, validated
-from spenser_gee.errors import Finding, InputError, Place, input_error
-from spenser_gee.shipped import shipped_folder
+from spenser_gee.errors import Finding, InputError, Place, input_error, nearest_path
+from spenser_gee.paths import expanded, find_beside, require_beside
 
 MAX_DEPTH = 30
 MAX_NODES = 10_000
@@ -22,39 +22,33 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises InputError with every problem found: file:line, the dotted key, what was expected.
     """
-    path = Path(path)
+    path = expanded(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a text file (UTF-8)"
-        raise input_error(str(path), f"cannot read the configuration: {why}", "Name a YAML file.") from None
+        hint = nearest_path(path) if isinstance(error, FileNotFoundError) else ""
+        problem = f"cannot read the configuration: {why}{hint}"
+        raise input_error(str(path), problem, "Name a YAML file.") from None
     values, lines = _read_yaml(text, str(path))
     for override in overrides:
         _apply(override, values, lines)
     config = validated(Config, values, str(path), lines)
-    # A path in a file is meant relative to that file; a shipped grammar is found by its name.
-    found = {"grammar": _resolve(config.grammar, path.parent, "grammar", lines)}
-    if config.search.start is not None:
-        start = _resolve(config.search.start, path.parent, "search.start", lines)
-        found["search"] = config.search.model_copy(update={"start": start})  # type: ignore[assignment]
-    return config.model_copy(update=found)
+    return _with_paths(config, path.parent, lambda key: place_of(key, lines, str(path)))
 
 
-def _resolve(name: str, folder: Path, key: str, lines: Mapping[str, Place]) -> str:
-    tried = [folder / name, Path(name), folder.parent / name, shipped_folder("grammars").parent / name]
-    for candidate in tried:
-        if _is_file(candidate):
-            return str(candidate.resolve())
-    place = place_of(key, lines, str(folder))
-    looked = ", ".join(dict.fromkeys(str(t.parent) for t in tried))
-    raise input_error(place, f"{key}: there is no file {name}", f"Looked in: {looked}.")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be read
-        return False
+def _with_paths(config: Config, folder: Path, place: Callable[[str], Place]) -> Config:
+    """With every path found; that of a data root only where it is there: it may be downloaded, or given elsewhere."""
+    data, search = config.data, config.search
+    if data.root:
+        where = place("data.root")
+        root = find_beside(data.root, folder, where, files_only=False) or expanded(data.root, where)
+        data = data.model_copy(update={"root": str(root)})
+    if search.start is not None:
+        start = require_beside(search.start, folder, place("search.start"), "search.start")
+        search = search.model_copy(update={"start": str(start)})
+    grammar = require_beside(config.grammar, folder, place("grammar"), "grammar")
+    return config.model_copy(update={"grammar": str(grammar), "data": data, "search": search})
 
 
 def _read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, Place]]:
