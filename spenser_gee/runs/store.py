@@ -22,8 +22,15 @@ from typing import Any, Literal, Self
 
 import yaml
 
-from spenser_gee.atomic import TEMPORARY_SUFFIX, atomic_path, write_json, write_text
-from spenser_gee.errors import input_error
+from spenser_gee.atomic import (
+    TEMPORARY_SUFFIX,
+    atomic_path,
+    missing_folders,
+    take_away,
+    write_json,
+    write_text,
+)
+from spenser_gee.errors import input_error, nearest_path
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.database import create_database, damaged, open_database, transaction, translated
 from spenser_gee.runs.lock import is_locked, take_lock
@@ -58,9 +65,11 @@ class RunFolder:
         """
         path = Path(path)
         require_free(path)
+        made = missing_folders(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            take_away(path, made)
             raise input_error(str(path), f"no folder can be made here: {error.strerror}") from error
         lock = take_lock(path / "lock")
         try:
@@ -76,6 +85,7 @@ class RunFolder:
             meta = {"grammar_canonical": grammar_canonical, "grammar_sha256": grammar_sha256}
             connection = create_database(path / "run.sqlite", meta)
         except BaseException as error:
+            take_away(path, made)
             os.close(lock)
             if isinstance(error, OSError):
                 raise input_error(str(path), f"the run folder cannot be written: {error.strerror}") from error
@@ -87,7 +97,7 @@ class RunFolder:
         """An existing run folder; `write` takes the lock. InputError where it is none, damaged or locked."""
         path = Path(path)
         if not path.is_dir():
-            raise input_error(str(path), "no such folder", "give the folder of a run")
+            raise input_error(str(path), f"no such folder{nearest_path(path)}", "give the folder of a run")
         if not (path / "run.sqlite").is_file():
             remedy = "give the folder of a run"
             if (path / "config.yaml").is_file():
