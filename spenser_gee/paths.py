@@ -34,6 +34,16 @@ def user_path(text: str | Path) -> Path:
     return path
 
 
+def output_path(text: str | Path) -> Path:
+    """A `user_path` to write to. InputError for bytes that are not UTF-8: libraries could not read back what lies there."""
+    path = user_path(text)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise input_error(str(path), "the name is not UTF-8", "Choose another for what is written.") from None
+    return path
+
+
 def find_beside(name: str, folder: Path, where: Place, files_only: bool = True) -> Path | None:
     """What a configuration in `folder` names: beside it, in the current folder, or among what comes along."""
     tried = _tried(name, folder, where)

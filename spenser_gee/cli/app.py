@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from spenser_gee.errors import InputError
-from spenser_gee.paths import user_path
+from spenser_gee.paths import output_path, user_path
 from spenser_gee.streams import StreamLost, guard_streams, keep_going, stdout_lost
 
 app = typer.Typer(
@@ -32,9 +32,14 @@ def _argument(help_: str, metavar: str) -> Any:
     return typer.Argument(metavar=metavar, help=help_, parser=user_path)
 
 
-def _option(help_: str, *names: str, metavar: str = "PATH") -> Any:
-    """An option that is a path."""
-    return typer.Option(*names, metavar=metavar, help=help_, parser=user_path)
+def _option(help_: str, *names: str) -> Any:
+    """An option that is a path to read from."""
+    return typer.Option(*names, metavar="PATH", help=help_, parser=user_path)
+
+
+def _output(help_: str, *names: str, metavar: str = "PATH") -> Any:
+    """An option that is a path to write to."""
+    return typer.Option(*names, metavar=metavar, help=help_, parser=output_path)
 
 
 Set = Annotated[
@@ -116,7 +121,7 @@ def _overrides(
 def run(
     config: ConfigFile,
     settings: Set = None,
-    out: Annotated[Path | None, _option("The run's new folder; by default runs/NAME, NAME-2, ...")] = None,
+    out: Annotated[Path | None, _output("The run's new folder; by default runs/NAME, NAME-2, ...")] = None,
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
@@ -209,7 +214,7 @@ def compare(
         float | None, typer.Option(help="Give a training up after so many seconds.", min=0)
     ] = None,
     out: Annotated[
-        Path, _option("Folder of the comparison; one that is there already is gone on with.")
+        Path, _output("Folder of the comparison; one that is there already is gone on with.")
     ] = Path("runs/comparison"),
     settings: Set = None,
     data_root: DataRoot = None,
@@ -243,9 +248,9 @@ def report(
     comparison: Annotated[
         Path | None, _argument("The folder of a comparison to show too.", "COMPARISON")
     ] = None,
-    out: Annotated[Path | None, _option("HTML file to write, by default RUN/report.html.")] = None,
+    out: Annotated[Path | None, _output("HTML file to write, by default RUN/report.html.")] = None,
     data_root: DataRoot = None,
-    tensorboard: Annotated[Path | None, _option("Write TensorBoard events there too.", metavar="DIR")] = None,
+    tensorboard: Annotated[Path | None, _output("Write TensorBoard events there too.", metavar="DIR")] = None,
 ) -> None:
     """A run as one HTML page that needs no network; also while it goes on."""
     from spenser_gee.cli.report import report_command
@@ -262,7 +267,7 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Passes over all training images; else final.epochs.", min=0)
     ] = None,
-    out: Annotated[Path | None, _option("Weight file to write, by default NAME.safetensors.")] = None,
+    out: Annotated[Path | None, _output("Weight file to write, by default NAME.safetensors.")] = None,
     settings: Set = None,
     data_root: DataRoot = None,
     device: Device = None,
@@ -282,7 +287,7 @@ def export(
         str, typer.Option("--format", help="nir (one file), or state-dict (a folder: PyTorch and snnTorch).")
     ],
     out: Annotated[
-        Path | None, _option("What to write; by default beside the weights.", "--out", "-o")
+        Path | None, _output("What to write; by default beside the weights.", "--out", "-o")
     ] = None,
     dt: Annotated[float | None, typer.Option(help="nir: seconds per time step, by default 1e-4.")] = None,
     subtract: Annotated[
