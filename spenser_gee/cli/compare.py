@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from spenser_gee.cli.console import duration, errors, output, print_json, say
-from spenser_gee.cli.progress import ProgressReporter
+from spenser_gee.cli.console import duration, output, print_json, say
+from spenser_gee.cli.progress import ProgressReporter, outcome, started_bar
 from spenser_gee.comparison.compare import compare
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.ground import Ground
@@ -123,15 +122,8 @@ class _Progress:
                 say(f"left out   {contender.name}: {contender.problem}", style="yellow")
         say(f"trainings  {due} to do, {amount:g} {kind} each, {ground.config.search.workers} workers")
         self._due, self._begun = due, time.monotonic()
-        if errors.is_terminal and due:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                TimeRemainingColumn(),
-                console=errors,
-            )
-            self._bar.start()
+        self._bar = started_bar() if due else None
+        if self._bar is not None:
             self._task = self._bar.add_task("trainings", total=due)
 
     def training(self, keys: Sequence[Key], evaluation: Evaluation) -> None:
@@ -139,13 +131,7 @@ class _Progress:
         self._done += 1
         name, _, seed = keys[0]
         arms = " = ".join(dict.fromkeys(arm for _, arm, _ in keys))
-        complete = evaluation.status == "complete"
-        shown = (
-            f"test accuracy {evaluation.fitness:.4f}"
-            if complete
-            else f"{evaluation.status}: {evaluation.reason}"
-        )
-        line = f"{name}, {arms} recipe, seed {seed}: {shown}"
+        line = f"{name}, {arms} recipe, seed {seed}: {outcome(evaluation, 'test accuracy')}"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done)
             say(line)
@@ -156,25 +142,23 @@ class _Progress:
 
 def print_results(results: dict[str, Any], folder: Path) -> None:
     """The comparison for a person: a table for each recipe."""
-    wide = Console(width=max(output.width, WIDTH), highlight=False)
     for arm in results["arms"]:
         recipe = "each with its own recipe" if arm == "own" else f"all with {results['common_recipe']}"
-        output.print(f"{recipe}:", markup=False)
-        wide.print(_table(results, arm))
+        output.print(f"{recipe}:")
+        output.print(_table(results, arm), width=max(output.width, WIDTH))
         output.print()
     for row in results["contenders"]:
         if row["search"] is not None:
             spent = (
                 f"{row['search']['evaluations']} evaluations, {row['search']['steps']:,.0f} training steps"
             )
-            output.print(f"search of {row['name']}: {spent}", markup=False)
+            output.print(f"search of {row['name']}: {spent}")
         for problem in _problems(row):
-            output.print(problem, markup=False)
+            output.print(problem)
     output.print(
         f"{folder}: {'finished' if results['finished'] else 'unfinished'}, {duration(results['seconds'])}, "
         f"{len(results['seeds'])} seeds; difference: to {results['reference']}, paired by seed; energy: in nJ a sample, "
-        "Eq. 17 of GEE, and counted with memory accesses; ms: one sample. docs/compare.md explains the figures.",
-        markup=False,
+        "Eq. 17 of GEE, and counted with memory accesses; ms: one sample. docs/compare.md explains the figures."
     )
 
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spenser_gee.cli.console import print_json, say
 from spenser_gee.cli.progress import ProgressReporter
 from spenser_gee.cli.show import print_summary
 from spenser_gee.config import load_config
+from spenser_gee.config.yaml_reader import read_override
 from spenser_gee.errors import input_error
 from spenser_gee.grammar import space_size
 from spenser_gee.runs.store import RunFolder
@@ -71,17 +70,9 @@ def resume_command(
 
 
 def _change(override: str) -> tuple[str, Any]:
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise input_error(f"--set {override}", "expected key=value, for example search.generations=+2")
-    try:
-        # `+2`, two more, would be 2 in YAML.
-        value = text.strip() if text.strip().startswith("+") else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise input_error(
-            f"--set {override}", f"the value is not YAML: {str(error).splitlines()[0]}"
-        ) from None
-    return key.strip(), value
+    key, value, text = read_override(override)
+    # `+2`, two more, would be 2 in YAML.
+    return key, text if text.startswith("+") else value
 
 
 def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[str, Any]:

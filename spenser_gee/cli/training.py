@@ -63,8 +63,7 @@ def train_command(
         return
     output.print(
         f"test accuracy {result['test_accuracy']:.4f} +- {result['test_standard_error']:.4f} on "
-        f"{result['test_images']:,} images, {result['parameters']:,} parameters; weights in {target}",
-        markup=False,
+        f"{result['test_images']:,} images, {result['parameters']:,} parameters; weights in {target}"
     )
 
 

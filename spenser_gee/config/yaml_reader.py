@@ -126,16 +126,21 @@ def _collect_lines(
         _collect_lines(value, f"{path}.", name, source, lines, findings)
 
 
-def _apply(override: str, values: dict[str, Any], lines: dict[str, Place]) -> None:
+def read_override(override: str) -> tuple[str, Any, str]:
+    """Key, value and text of the value of `key=value`. Raises InputError."""
     where = f"--set {override}"
-    key, equals, text = override.partition("=")
-    key = key.strip()
+    key, equals, text = (part.strip() for part in override.partition("="))
     if not equals or not key:
         raise input_error(where, "expected key=value, for example --set search.generations=20")
     try:
-        _, value = _parse(text, where)
+        return key, _parse(text, where)[1], text
     except (yaml.YAMLError, RecursionError) as error:
         raise input_error(where, f"the value is not YAML: {str(error).splitlines()[0]}") from None
+
+
+def _apply(override: str, values: dict[str, Any], lines: dict[str, Place]) -> None:
+    where = f"--set {override}"
+    key, value, _ = read_override(override)
     *sections, last = key.split(".")
     target = values
     for depth, section in enumerate(sections, start=1):
