@@ -10,15 +10,15 @@ from spenser_gee.shipped import shipped_folder
 
 def expanded(text: str | Path, where: Place | None = None) -> Path:
     """With `~` and `~user` written out. InputError (at `where`) for what no file can be called."""
-    place = where or str(text)
-    if "\0" in str(text):
-        raise input_error(place, f"a path cannot hold a zero byte: {str(text)!r}")
+    if not str(text) or "\0" in str(text):
+        problem = "a path cannot hold a zero byte" if str(text) else "the path is empty"
+        raise input_error(where or repr(str(text)), problem)
     try:
         return Path(text).expanduser()
     except RuntimeError:
         home = Path(text).parts[0]
         raise input_error(
-            place, f"there is no home folder {home}", f"A file of this name is ./{text}."
+            where or str(text), f"there is no home folder {home}", f"A file of this name is ./{text}."
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -57,11 +58,14 @@ def sorted_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _expanded(path: Path) -> list[Path]:
-    if not any(mark in str(path) for mark in "*?["):
+    if path.exists() or not any(mark in str(path) for mark in "*?["):
         return [path]
     root = Path(path.anchor) if path.is_absolute() else Path()
     pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else str(path)
-    matches = sorted(root.glob(pattern))
+    try:
+        matches = sorted(root.glob(pattern))
+    except ValueError as error:
+        raise input_error(str(path), f"not a pattern: {error}") from None
     if not matches:
         raise input_error(str(path), "no file matches this pattern")
     return matches
@@ -70,7 +74,7 @@ def _expanded(path: Path) -> list[Path]:
 def budget_of(
     epochs: float | None, seconds: float | None, samples: int | None
 ) -> tuple[BudgetKind, float] | None:
-    """The one that is given. Raises InputError for two."""
+    """The one that is given. Raises InputError for two, and for one without end."""
     given: list[tuple[BudgetKind, float | None]] = [
         ("epochs", epochs),
         ("seconds", seconds),
@@ -81,6 +85,8 @@ def budget_of(
         raise input_error(
             " ".join(f"--{kind}" for kind, _ in chosen), "a comparison has one budget", "Give one of them."
         )
+    if chosen and not math.isfinite(chosen[0][1]):
+        raise input_error(f"--{chosen[0][0]} {chosen[0][1]:g}", "a budget has an end", "Give a number.")
     return chosen[0] if chosen else None
 
 

@@ -100,7 +100,7 @@ class RunFolder:
             raise input_error(str(path), f"no such folder{nearest_path(path)}", "give the folder of a run")
         if not (path / "run.sqlite").is_file():
             remedy = "give the folder of a run"
-            if (path / "config.yaml").is_file():
+            if (path / "lock").is_file():
                 remedy = "if its run was stopped before it began, remove the folder and run again"
             raise input_error(str(path), "not a run folder: it has no run.sqlite", remedy)
         lock = take_lock(path / "lock") if write else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,10 @@ def test_what_a_shell_expands_behind_backbones_is_a_backbone(
     assert sorted_paths([Path("run"), tmp_path / "?.net"])[1] == [tmp_path / "a.net", tmp_path / "b.net"]
     with pytest.raises(InputError, match="no file matches"):
         sorted_paths([Path("*.lark")])
+    with pytest.raises(InputError, match="not a pattern"):
+        sorted_paths([Path("**.net")])
+    (tmp_path / "a[1]").mkdir()
+    assert sorted_paths([Path("a[1]")]) == ([Path("a[1]")], [])
 
 
 def test_one_budget() -> None:
@@ -65,6 +70,8 @@ def test_one_budget() -> None:
     assert budget_of(None, None, 640) == ("samples", 640.0)
     with pytest.raises(InputError, match="--epochs --seconds: a comparison has one budget"):
         budget_of(1, 2, None)
+    with pytest.raises(InputError, match="--epochs inf: a budget has an end"):
+        budget_of(math.inf, None, None)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,9 @@ def test_a_folder_that_holds_something_is_refused(capsys: Captured, tmp_path: Pa
     assert (code, output) == (2, "")
     assert "the folder is not empty" in errors
     assert os.listdir(tmp_path) == ["mine"]
+    cli_main(capsys, "init", tmp_path / "new")
+    code, output, errors = cli_main(capsys, "show", tmp_path / "new")
+    assert "remove the folder" not in errors
     code, output, errors = cli_main(capsys, "init", tmp_path / "mine")
     assert (code, output) == (2, "")
     assert errors.count("error: ") == 1

@@ -114,7 +114,7 @@ def test_half_a_run_folder_is_taken_away(
         assert os.listdir(home / "empty") == []
 
 
-@pytest.mark.parametrize("out", ["x" * 300, "file/run", "~nobody-of-this-name/run", "file"])
+@pytest.mark.parametrize("out", ["", "x" * 300, "file/run", "~nobody-of-this-name/run", "file"])
 @pytest.mark.parametrize(
     "arguments",
     [
