@@ -148,10 +148,11 @@ class _Progress:
 
 def print_results(results: dict[str, Any], folder: Path) -> None:
     """The comparison for a person: a table for each recipe."""
+    output.width = max(output.width, WIDTH)
     for arm in results["arms"]:
         recipe = "each with its own recipe" if arm == "own" else f"all with {results['common_recipe']}"
         output.print(f"{recipe}:")
-        output.print(_table(results, arm), width=max(output.width, WIDTH))
+        output.print(_table(results, arm))
         output.print()
     for row in results["contenders"]:
         if row["search"] is not None:

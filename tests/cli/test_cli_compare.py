@@ -10,7 +10,7 @@ import pytest
 from test_cli_usage import cli_main
 from tiny_runs import command
 
-from spenser_gee.cli.compare import budget_of, sorted_paths
+from spenser_gee.cli.compare import budget_of, print_results, sorted_paths
 from spenser_gee.errors import InputError
 
 Captured = pytest.CaptureFixture[str]
@@ -111,3 +111,13 @@ def test_wrong_input_is_one_message_and_nothing_is_written(
     assert said in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "c").exists()
+
+
+def test_a_name_is_printed_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    spread = {"mean": 0.5, "low": None, "high": None}
+    keys = ("accuracy", "sops", "energy_gee_eq17_nj", "energy_with_memory_nj")
+    arm = {"against_reference": None, "trials": [], **dict.fromkeys(keys, spread)}
+    row = {"name": "[bold]:100:[/]", "parameters": 1, "ratio": 1.0, "latency": None, "search": None}
+    results = {"arms": ["own"], "contenders": [{**row, "problem": "", "arms": {"own": arm}}]}
+    print_results({**results, "finished": True, "seconds": 1, "seeds": [0], "reference": "x"}, Path("c"))
+    assert "\n[bold]:100:[/] " in capfd.readouterr().out
