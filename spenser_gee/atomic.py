@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, whatever interrupts the writing."""
+"""Files that are either the old one or the new one, and folders that are made whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,24 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON (indented, keys in their order) atomically. ValueError for NaN: other readers reject it."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    # Half a surrogate pair (a byte of a file's name that is no UTF-8) becomes \udcff, which JSON reads back.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """What `path.mkdir(parents=True)` would make, the innermost first."""
+    return [each for each in (path, *path.parents) if not each.exists()]
+
+
+def take_away(path: Path, made: Iterable[Path]) -> None:
+    """Removes all that is in `path`, a folder that could not be filled, and those of `made` that are empty then."""
+    with contextlib.suppress(OSError):
+        for entry in path.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    for folder in made:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _sync(path: Path) -> None:

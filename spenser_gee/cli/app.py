@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from spenser_gee.errors import InputError
+from spenser_gee.paths import output_path, user_path
+from spenser_gee.streams import StreamLost, guard_streams, keep_going, stdout_lost
 
 app = typer.Typer(
     name="spenser-gee",
@@ -26,25 +26,48 @@ config_app = typer.Typer(help="Check a configuration.", no_args_is_help=True)
 app.add_typer(grammar_app, name="grammar")
 app.add_typer(config_app, name="config")
 
+
+def _argument(help_: str, metavar: str) -> Any:
+    """An argument that is a path."""
+    return typer.Argument(metavar=metavar, help=help_, parser=user_path)
+
+
+def _option(help_: str, *names: str) -> Any:
+    """An option that is a path to read from."""
+    return typer.Option(*names, metavar="PATH", help=help_, parser=user_path)
+
+
+def _output(help_: str, *names: str, metavar: str = "PATH") -> Any:
+    """An option that is a path to write to."""
+    return typer.Option(*names, metavar=metavar, help=help_, parser=output_path)
+
+
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key (repeatable)."),
 ]
 DataRoot = Annotated[
-    str | None, typer.Option(help="Folder that holds the data sets, in torchvision's layout.")
+    str | None,
+    typer.Option(
+        help="Folder that holds the data sets, in torchvision's layout.",
+        metavar="PATH",
+        parser=lambda text: str(user_path(text)),
+    ),
 ]
+RunPath = Annotated[Path, _argument("A run folder.", "RUN")]
+GrammarFile = Annotated[Path, _argument("A .lark grammar.", "FILE")]
+ConfigFile = Annotated[Path, _argument("A YAML file, for example configs/digits.yaml.", "CONFIG")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; 0 = in this process.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
 def main() -> None:
     """Runs a command; exit code 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
     # A terminated run saves as an interrupted one does.
     signal.signal(signal.SIGTERM, _terminated)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold what a terminal cannot show
-            stream.reconfigure(errors="backslashreplace")
+    guard_streams()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -53,11 +76,8 @@ def main() -> None:
         code = 2
     except KeyboardInterrupt:
         code = 130
-    except (BrokenPipeError, SystemExit) as error:  # `... | head`; the option parser exits by itself then
-        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 0
+    except StreamLost as error:  # `show RUN | head` has had enough
+        code = 0 if isinstance(error.__cause__, BrokenPipeError) else 1
     except OSError as error:  # a full disk, a folder without permission
         _complain(str(error))
         code = 1
@@ -71,6 +91,10 @@ def main() -> None:
         else:
             _complain(f"{text} (see --help)")
         code = error.exit_code
+    keep_going()
+    lost = stdout_lost()
+    if lost is not None and not isinstance(lost, BrokenPipeError):
+        _complain(f"standard output: {lost.strerror}; what was to be printed there is lost")
     # The outcome is settled: Ctrl-C while Python shuts down does not change it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -95,16 +119,14 @@ def _overrides(
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Argument(help="A YAML file, for example configs/digits.yaml.")],
+    config: ConfigFile,
     settings: Set = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run's new folder; by default runs/NAME, NAME-2, ...")
-    ] = None,
+    out: Annotated[Path | None, _output("The run's new folder; by default runs/NAME, NAME-2, ...")] = None,
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
     seed: Seed = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    json_: Json = False,
 ) -> int:
     """Search, train the best further, and test it."""
     from spenser_gee.cli.runs import run_command
@@ -113,17 +135,25 @@ def run(
 
 
 @app.command()
+def init(folder: Annotated[Path, _argument("A new or empty folder.", "DIR")]) -> None:
+    """A grammar and a configuration to begin with."""
+    from spenser_gee.cli.init import init_command
+
+    init_command(folder)
+
+
+@app.command()
 def resume(
-    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    path: RunPath,
     settings: Set = None,
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
-    grammar: Annotated[Path | None, typer.Option(help="An edited grammar to go on with.")] = None,
+    grammar: Annotated[Path | None, _option("An edited grammar to go on with.")] = None,
     drop_unreadable: Annotated[
         bool, typer.Option("--drop-unreadable", help="Go on without networks that an edited grammar lacks.")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    json_: Json = False,
 ) -> int:
     """Go on with an interrupted run, or give a finished one more generations (--set search.generations=+N)."""
     from spenser_gee.cli.runs import resume_command
@@ -135,7 +165,7 @@ def resume(
 
 @app.command()
 def doctor(
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json_: Json = False,
 ) -> None:
     """What this installation can use, and what it uses: versions, devices, threads, the neurons' backends."""
     from spenser_gee.cli.doctor import doctor_command
@@ -145,8 +175,8 @@ def doctor(
 
 @app.command()
 def show(
-    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    path: RunPath,
+    json_: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Every evaluation as CSV.")] = False,
 ) -> None:
     """What a run has found so far; also while it goes on."""
@@ -159,10 +189,10 @@ def show(
 def compare(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Run folders; the first one's best is the reference."),
+        _argument("Run folders; the first one's best is the reference.", "RUN..."),
     ],
     backbones: Annotated[
-        list[Path] | None, typer.Option(help="Hand-designed networks: .net files, or a pattern of them.")
+        list[Path] | None, _option("Hand-designed networks: .net files, or a pattern of them.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each contender with each recipe.", min=1)] = 5,
     epochs: Annotated[
@@ -176,9 +206,7 @@ def compare(
     common: Annotated[
         bool, typer.Option("--common/--no-common", help="Also train all with one common recipe.")
     ] = True,
-    grammar: Annotated[
-        Path | None, typer.Option(help="Grammar of the backbones; by default the shipped one.")
-    ] = None,
+    grammar: Annotated[Path | None, _option("Grammar of the backbones; by default the shipped one.")] = None,
     images: Annotated[
         int, typer.Option(help="Test images for operations, energy and robustness.", min=1)
     ] = 1000,
@@ -186,13 +214,13 @@ def compare(
         float | None, typer.Option(help="Give a training up after so many seconds.", min=0)
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder of the comparison; one that is there already is gone on with.")
+        Path, _output("Folder of the comparison; one that is there already is gone on with.")
     ] = Path("runs/comparison"),
     settings: Set = None,
     data_root: DataRoot = None,
     device: Device = None,
     workers: Workers = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
+    json_: Json = False,
 ) -> int:
     """Train and measure evolved and hand-designed networks on equal terms."""
     from spenser_gee.cli.compare import budget_of, compare_command, sorted_paths
@@ -216,13 +244,13 @@ def compare(
 
 @app.command()
 def report(
-    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    comparison: Annotated[Path | None, typer.Argument(help="The folder of a comparison to show too.")] = None,
-    out: Annotated[Path | None, typer.Option(help="HTML file to write, by default RUN/report.html.")] = None,
-    data_root: DataRoot = None,
-    tensorboard: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write TensorBoard events there too.")
+    path: RunPath,
+    comparison: Annotated[
+        Path | None, _argument("The folder of a comparison to show too.", "COMPARISON")
     ] = None,
+    out: Annotated[Path | None, _output("HTML file to write, by default RUN/report.html.")] = None,
+    data_root: DataRoot = None,
+    tensorboard: Annotated[Path | None, _output("Write TensorBoard events there too.", metavar="DIR")] = None,
 ) -> None:
     """A run as one HTML page that needs no network; also while it goes on."""
     from spenser_gee.cli.report import report_command
@@ -232,23 +260,19 @@ def report(
 
 @app.command()
 def train(
-    what: Annotated[
-        Path, typer.Argument(metavar="RUN|NET", help="A run folder, or a hand-written sentence.")
-    ],
+    what: Annotated[Path, _argument("A run folder, or a hand-written sentence.", "RUN|NET")],
     config: Annotated[
-        Path | None, typer.Option("--config", help="Configuration for a sentence: its data and grammar.")
+        Path | None, _option("Configuration for a sentence: its data and grammar.", "--config")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over all training images; else final.epochs.", min=0)
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Weight file to write, by default NAME.safetensors.")
-    ] = None,
+    out: Annotated[Path | None, _output("Weight file to write, by default NAME.safetensors.")] = None,
     settings: Set = None,
     data_root: DataRoot = None,
     device: Device = None,
     seed: Seed = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    json_: Json = False,
 ) -> None:
     """Train a run's best network anew, or a hand-written one, on all of Train, and test it once."""
     from spenser_gee.cli.training import train_command
@@ -258,14 +282,12 @@ def train(
 
 @app.command()
 def export(
-    what: Annotated[
-        Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run folder, or a .safetensors file of `train`.")
-    ],
+    what: Annotated[Path, _argument("A run folder, or a .safetensors file of `train`.", "RUN|WEIGHTS")],
     format_: Annotated[
         str, typer.Option("--format", help="nir (one file), or state-dict (a folder: PyTorch and snnTorch).")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="What to write; by default beside the weights.")
+        Path | None, _output("What to write; by default beside the weights.", "--out", "-o")
     ] = None,
     dt: Annotated[float | None, typer.Option(help="nir: seconds per time step, by default 1e-4.")] = None,
     subtract: Annotated[
@@ -281,12 +303,12 @@ def export(
 
 @grammar_app.command("check")
 def grammar_check(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .lark grammar.")],
+    path: GrammarFile,
     shape: Annotated[
         str, typer.Option(help="Input shape CxHxW for the share of networks that collapse.")
     ] = "1x28x28",
     classes: Annotated[int, typer.Option(help="Classes of the data.", min=2)] = 10,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json_: Json = False,
 ) -> None:
     """Errors and warnings of a grammar, the size of its space, and the share of samples that collapse."""
     from spenser_gee.cli.grammars import check_command
@@ -296,7 +318,7 @@ def grammar_check(
 
 @grammar_app.command("sample")
 def grammar_sample(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .lark grammar.")],
+    path: GrammarFile,
     number: Annotated[int, typer.Option("-n", "--number", help="How many.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the draws.", min=0)] = 0,
 ) -> None:
@@ -308,11 +330,11 @@ def grammar_sample(
 
 @grammar_app.command("parse")
 def grammar_parse(
-    path: Annotated[Path, typer.Argument(metavar="FILE.net", help="A sentence.")],
-    grammar: Annotated[Path, typer.Option("--grammar", help="The grammar that it has to follow.")],
+    path: Annotated[Path, _argument("A sentence.", "FILE.net")],
+    grammar: Annotated[Path, _option("The grammar that it has to follow.", "--grammar")],
     shape: Annotated[str, typer.Option(help="Input shape CxHxW.")] = "1x28x28",
     classes: Annotated[int, typer.Option(help="Classes of the data.", min=2)] = 10,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json_: Json = False,
 ) -> None:
     """Read a sentence: its layers with their shapes and parameters."""
     from spenser_gee.cli.grammars import parse_command
@@ -330,9 +352,9 @@ def grammar_words() -> None:
 
 @config_app.command("check")
 def config_check(
-    config: Annotated[Path, typer.Argument(help="A YAML file.")],
+    config: ConfigFile,
     settings: Set = None,
-    json_: Annotated[bool, typer.Option("--json", help="The resolved configuration as JSON.")] = False,
+    json_: Json = False,
 ) -> None:
     """Check a configuration and its grammar, and print it with all defaults."""
     from spenser_gee.cli.grammars import config_command

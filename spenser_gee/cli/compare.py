@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -9,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from spenser_gee.cli.console import duration, errors, output, print_json, say
-from spenser_gee.cli.progress import ProgressReporter
+from spenser_gee.cli.console import duration, output, print_json, say
+from spenser_gee.cli.progress import ProgressReporter, outcome, started_bar
 from spenser_gee.comparison.compare import compare
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.ground import Ground
@@ -22,6 +22,7 @@ from spenser_gee.comparison.request import BudgetKind, Request
 from spenser_gee.comparison.trials import Key
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.streams import keep_going
 
 # Of the table where there is no terminal, or a narrow one: a wrapped table cannot be read.
 WIDTH = 140
@@ -29,6 +30,7 @@ WIDTH = 140
 
 def compare_command(request: Request, overrides: Sequence[str], data_root: str | None, as_json: bool) -> int:
     """See `app.compare`. The exit code: 1 where no training was complete."""
+    keep_going()
     try:
         with _Progress() as progress:
             results = compare(request, overrides, data_root, progress)
@@ -56,11 +58,14 @@ def sorted_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _expanded(path: Path) -> list[Path]:
-    if not any(mark in str(path) for mark in "*?["):
+    if path.exists() or not any(mark in str(path) for mark in "*?["):
         return [path]
     root = Path(path.anchor) if path.is_absolute() else Path()
     pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else str(path)
-    matches = sorted(root.glob(pattern))
+    try:
+        matches = sorted(root.glob(pattern))
+    except ValueError as error:
+        raise input_error(str(path), f"not a pattern: {error}") from None
     if not matches:
         raise input_error(str(path), "no file matches this pattern")
     return matches
@@ -69,7 +74,7 @@ def _expanded(path: Path) -> list[Path]:
 def budget_of(
     epochs: float | None, seconds: float | None, samples: int | None
 ) -> tuple[BudgetKind, float] | None:
-    """The one that is given. Raises InputError for two."""
+    """The one that is given. Raises InputError for two, and for one without end."""
     given: list[tuple[BudgetKind, float | None]] = [
         ("epochs", epochs),
         ("seconds", seconds),
@@ -80,6 +85,8 @@ def budget_of(
         raise input_error(
             " ".join(f"--{kind}" for kind, _ in chosen), "a comparison has one budget", "Give one of them."
         )
+    if chosen and not math.isfinite(chosen[0][1]):
+        raise input_error(f"--{chosen[0][0]} {chosen[0][1]:g}", "a budget has an end", "Give a number.")
     return chosen[0] if chosen else None
 
 
@@ -121,15 +128,8 @@ class _Progress:
                 say(f"left out   {contender.name}: {contender.problem}", style="yellow")
         say(f"trainings  {due} to do, {amount:g} {kind} each, {ground.config.search.workers} workers")
         self._due, self._begun = due, time.monotonic()
-        if errors.is_terminal and due:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                TimeRemainingColumn(),
-                console=errors,
-            )
-            self._bar.start()
+        self._bar = started_bar() if due else None
+        if self._bar is not None:
             self._task = self._bar.add_task("trainings", total=due)
 
     def training(self, keys: Sequence[Key], evaluation: Evaluation) -> None:
@@ -137,13 +137,7 @@ class _Progress:
         self._done += 1
         name, _, seed = keys[0]
         arms = " = ".join(dict.fromkeys(arm for _, arm, _ in keys))
-        complete = evaluation.status == "complete"
-        shown = (
-            f"test accuracy {evaluation.objectives['fitness']:.4f}"
-            if complete
-            else f"{evaluation.status}: {evaluation.reason}"
-        )
-        line = f"{name}, {arms} recipe, seed {seed}: {shown}"
+        line = f"{name}, {arms} recipe, seed {seed}: {outcome(evaluation)}"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done)
             say(line)
@@ -154,25 +148,24 @@ class _Progress:
 
 def print_results(results: dict[str, Any], folder: Path) -> None:
     """The comparison for a person: a table for each recipe."""
-    wide = Console(width=max(output.width, WIDTH), highlight=False)
+    output.width = max(output.width, WIDTH)
     for arm in results["arms"]:
         recipe = "each with its own recipe" if arm == "own" else f"all with {results['common_recipe']}"
-        output.print(f"{recipe}:", markup=False)
-        wide.print(_table(results, arm))
+        output.print(f"{recipe}:")
+        output.print(_table(results, arm))
         output.print()
     for row in results["contenders"]:
         if row["search"] is not None:
             spent = (
                 f"{row['search']['evaluations']} evaluations, {row['search']['steps']:,.0f} training steps"
             )
-            output.print(f"search of {row['name']}: {spent}", markup=False)
+            output.print(f"search of {row['name']}: {spent}")
         for problem in _problems(row):
-            output.print(problem, markup=False)
+            output.print(problem)
     output.print(
         f"{folder}: {'finished' if results['finished'] else 'unfinished'}, {duration(results['seconds'])}, "
         f"{len(results['seeds'])} seeds; difference: to {results['reference']}, paired by seed; energy: in nJ a sample, "
-        "Eq. 17 of GEE, and counted with memory accesses; ms: one sample. docs/compare.md explains the figures.",
-        markup=False,
+        "Eq. 17 of GEE, and counted with memory accesses; ms: one sample. docs/compare.md explains the figures."
     )
 
 

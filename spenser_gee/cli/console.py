@@ -12,7 +12,7 @@ from rich.text import Text
 
 # emoji: rich would take the place in `grammar.lark:100:3` for one.
 errors = Console(stderr=True, highlight=False, emoji=False)
-output = Console(highlight=False, soft_wrap=True, emoji=False)
+output = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
 
 
 def say(text: str, style: str | None = None) -> None:

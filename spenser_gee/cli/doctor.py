@@ -23,11 +23,11 @@ def doctor_command(as_json: bool) -> None:
         return
     for name, value in facts.items():
         if isinstance(value, dict):
-            output.print(f"{name}:", markup=False)
+            output.print(f"{name}:")
             for key, text in value.items():
-                output.print(f"  {key}: {text}", markup=False)
+                output.print(f"  {key}: {text}")
         else:
-            output.print(f"{name}: {value}", markup=False)
+            output.print(f"{name}: {value}")
 
 
 def _facts() -> dict[str, Any]:

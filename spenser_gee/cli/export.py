@@ -10,6 +10,7 @@ from spenser_gee.export.nir_file import DT, write_nir
 from spenser_gee.export.nir_neurons import SUBTRACT
 from spenser_gee.export.state_dict import write_state_dict
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.streams import keep_going
 from spenser_gee.training.saved import load_network
 
 FORMATS = ("nir", "state-dict")
@@ -19,6 +20,7 @@ def export_command(
     what: Path, format_: str, out: Path | None, dt: float | None, subtract: str | None
 ) -> None:
     """See `app.export`."""
+    keep_going()
     if format_ not in FORMATS:
         problem = f"expected {' or '.join(FORMATS)}{nearest(format_, FORMATS)}"
         raise input_error(f"--format {format_}", problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from spenser_gee.cli.console import duration, errors, say
 from spenser_gee.evaluation import Evaluation
@@ -14,6 +14,26 @@ from spenser_gee.search import Candidate, GenerationSummary
 
 # The share of the final training after which a line is written where there is no terminal.
 FINAL_LINES = 0.25
+
+
+def started_bar(*columns: ProgressColumn) -> Progress | None:
+    """A bar where there is a terminal: what is done, how much of it, `columns`, and the time left."""
+    if not errors.is_terminal:
+        return None
+    count = TextColumn("{task.completed:.0f}/{task.total:.0f}")
+    name, left = TextColumn("{task.description}"), TimeRemainingColumn()
+    bar = Progress(name, BarColumn(), count, *columns, left, console=errors)
+    bar.start()
+    return bar
+
+
+def outcome(evaluation: Evaluation) -> str:
+    """What came of an evaluation, in words."""
+    if evaluation.status == "complete":
+        return ", ".join(
+            f"{name.replace('_', ' ')} {value:.4f}" for name, value in evaluation.objectives.items()
+        )
+    return f"{evaluation.status}: {evaluation.reason}"
 
 
 class ProgressReporter:
@@ -31,16 +51,7 @@ class ProgressReporter:
         self._final_shown = 0.0
 
     def __enter__(self) -> ProgressReporter:
-        if errors.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                TextColumn("{task.fields[best]}"),
-                TimeRemainingColumn(),
-                console=errors,
-            )
-            self._bar.start()
+        self._bar = started_bar(TextColumn("{task.fields[best]}"))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -66,12 +77,7 @@ class ProgressReporter:
             if self._best is None or objective.sign * value > objective.sign * self._best:
                 self._best = value
         best = "" if self._best is None else f"best so far {self._best:.4f}"
-        shown = (
-            ", ".join(f"{name} {value:.4f}" for name, value in evaluation.objectives.items())
-            if evaluation.status == "complete"
-            else f"{evaluation.status}: {evaluation.reason}"
-        )
-        line = f"generation {generation}  candidate {candidate.id:3d}  {shown}"
+        line = f"generation {generation}  candidate {candidate.id:3d}  {outcome(evaluation)}"
         if self._bar is not None and self._task is not None:
             self._bar.update(
                 self._task,

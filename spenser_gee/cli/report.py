@@ -8,12 +8,14 @@ from spenser_gee.cli.console import say
 from spenser_gee.report.report import write_report
 from spenser_gee.runs.layout import RunPaths
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.streams import keep_going
 
 
 def report_command(
     run: Path, comparison: Path | None, out: Path | None, data_root: str | None, events: Path | None
 ) -> None:
     """See `app.report`."""
+    keep_going()
     target = out if out is not None else RunPaths(run).report_file
     print(write_report(run, comparison, target, data_root, warn=say))
     if events is not None:

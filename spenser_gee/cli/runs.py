@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from spenser_gee.cli.console import print_json, say
 from spenser_gee.cli.progress import ProgressReporter
 from spenser_gee.cli.show import print_summary
 from spenser_gee.config import load_config
+from spenser_gee.config.yaml_reader import read_override
 from spenser_gee.errors import input_error, printable
 from spenser_gee.grammar import space_size
 from spenser_gee.runs.layout import RunPaths
@@ -22,6 +23,7 @@ from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import summarise
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session.setup import Setup
+from spenser_gee.streams import keep_going
 
 RUNS = Path("runs")
 
@@ -30,15 +32,16 @@ def run_command(
     config_path: Path, overrides: Sequence[str], out: Path | None, data_root: str | None, as_json: bool
 ) -> int:
     """See `app.run`. The exit code: 1 where no candidate was complete."""
+    keep_going()
     config = load_config(config_path, overrides)
-    folder = out if out is not None else _fresh_folder(config.name)
+    with contextlib.nullcontext(out) if out is not None else _new_folder(config.name) as folder:
 
-    def announce(setup: Setup) -> None:
-        _announce(setup, folder)
-        _point_to_smaller(setup, config_path)
+        def announce(setup: Setup) -> None:
+            _announce(setup, folder)
+            _point_to_smaller(setup, config_path)
 
-    with ProgressReporter() as reporter:
-        summary = _interruptible(lambda: start_run(config, folder, data_root, reporter, announce), folder)
+        with ProgressReporter() as reporter:
+            summary = _interruptible(lambda: start_run(config, folder, data_root, reporter, announce), folder)
     return _show_result(summary, folder, as_json)
 
 
@@ -51,6 +54,7 @@ def resume_command(
     as_json: bool,
 ) -> int:
     """See `app.resume`. The exit code: 1 where no candidate was complete."""
+    keep_going()
     changes = dict(_change(override) for override in overrides)
     with ProgressReporter() as reporter:
         summary = _interruptible(
@@ -70,17 +74,9 @@ def resume_command(
 
 
 def _change(override: str) -> tuple[str, Any]:
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise input_error(f"--set {override}", "expected key=value, for example search.generations=+2")
-    try:
-        # `+2`, two more, would be 2 in YAML.
-        value = text.strip() if text.strip().startswith("+") else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise input_error(
-            f"--set {override}", f"the value is not YAML: {str(error).splitlines()[0]}"
-        ) from None
-    return key.strip(), value
+    key, value, text = read_override(override)
+    # `+2`, two more, would be 2 in YAML.
+    return key, text if text.startswith("+") else value
 
 
 def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[str, Any]:
@@ -93,13 +89,31 @@ def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[s
         raise
 
 
-def _fresh_folder(name: str) -> Path:
-    """runs/NAME, or the first of runs/NAME-2, NAME-3, ... that is not there."""
-    folder, number = RUNS / name, 1
-    while folder.exists():
-        number += 1
-        folder = RUNS / f"{name}-{number}"
-    return folder
+@contextlib.contextmanager
+def _new_folder(name: str) -> Iterator[Path]:
+    """The first of runs/NAME, NAME-2, NAME-3, ... that is not there, made at once: of several processes one gets it.
+
+    It is removed again where nothing was written to it.
+    """
+    made_runs = not RUNS.exists()
+    try:
+        RUNS.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            folder = RUNS / (name if number == 1 else f"{name}-{number}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                break
+    except OSError as error:
+        raise input_error(
+            str(RUNS / name), f"no folder can be made here: {error.strerror}", "Choose another with --out."
+        ) from None
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            if made_runs:
+                RUNS.rmdir()
 
 
 def _announce(setup: Setup, folder: Path) -> None:

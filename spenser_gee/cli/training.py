@@ -18,6 +18,7 @@ from spenser_gee.runs.queries import best_candidate, candidate
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.final import retrain
 from spenser_gee.session.setup import read_sentence, set_up
+from spenser_gee.streams import keep_going
 
 
 def train_command(
@@ -30,6 +31,7 @@ def train_command(
     as_json: bool,
 ) -> None:
     """See `app.train`."""
+    keep_going()
     if what.is_dir():
         if config_path is not None:
             raise input_error(f"--config {config_path}", "a run folder has its own configuration")
@@ -63,8 +65,7 @@ def train_command(
         return
     output.print(
         f"test accuracy {result['test_accuracy']:.4f} +- {result['test_standard_error']:.4f} on "
-        f"{result['test_images']:,} images, {result['parameters']:,} parameters; weights in {target}",
-        markup=False,
+        f"{result['test_images']:,} images, {result['parameters']:,} parameters; weights in {target}"
     )
 
 

@@ -66,7 +66,11 @@ class ComparisonFolder:
         contender of one name, were others, and for a folder of something else.
         """
         _require_ours(path)
-        (path / "trials").mkdir(parents=True, exist_ok=True)
+        try:
+            (path / "trials").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"no folder can be made here: {error.strerror}"
+            raise input_error(str(path), problem, "Choose another: --out.") from None
         lock = take_lock(path / "lock")
         try:
             file = path / "comparison.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import yaml
 from spenser_gee.config.sections import Config
 from spenser_gee.config.validation import place_of, validated
 from spenser_gee.errors import Finding, InputError, Place, input_error
-from spenser_gee.shipped import shipped_folder
+from spenser_gee.paths import expanded, find_beside, require_beside
 from spenser_gee.text import read_text
 
 MAX_DEPTH = 30
@@ -23,34 +23,26 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises InputError with every problem found: file:line, the dotted key, what was expected.
     """
-    path = Path(path)
+    path = expanded(path)
     values, lines = _read_yaml(read_text(path, "configuration"), str(path))
     for override in overrides:
         _apply(override, values, lines)
     config = validated(Config, values, str(path), lines)
-    # A path in a file is meant relative to that file; a shipped grammar is found by its name.
-    found = {"grammar": _resolve(config.grammar, path.parent, "grammar", lines)}
-    if config.search.start is not None:
-        start = _resolve(config.search.start, path.parent, "search.start", lines)
-        found["search"] = config.search.model_copy(update={"start": start})  # type: ignore[assignment]
-    return config.model_copy(update=found)
+    return _with_paths(config, path.parent, lambda key: place_of(key, lines, str(path)))
 
 
-def _resolve(name: str, folder: Path, key: str, lines: Mapping[str, Place]) -> str:
-    tried = [folder / name, Path(name), folder.parent / name, shipped_folder("grammars").parent / name]
-    for candidate in tried:
-        if _is_file(candidate):
-            return str(candidate.resolve())
-    place = place_of(key, lines, str(folder))
-    looked = ", ".join(dict.fromkeys(str(t.parent) for t in tried))
-    raise input_error(place, f"{key}: there is no file {name}", f"Looked in: {looked}.")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be read
-        return False
+def _with_paths(config: Config, folder: Path, place: Callable[[str], Place]) -> Config:
+    """With every path found; that of a data root only where it is there: it may be downloaded, or given elsewhere."""
+    data, search = config.data, config.search
+    if data.root:
+        where = place("data.root")
+        root = find_beside(data.root, folder, where, files_only=False) or expanded(data.root, where)
+        data = data.model_copy(update={"root": str(root)})
+    if search.start is not None:
+        start = require_beside(search.start, folder, place("search.start"), "search.start")
+        search = search.model_copy(update={"start": str(start)})
+    grammar = require_beside(config.grammar, folder, place("grammar"), "grammar")
+    return config.model_copy(update={"grammar": str(grammar), "data": data, "search": search})
 
 
 def _read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, Place]]:
@@ -128,16 +120,21 @@ def _collect_lines(
         _collect_lines(value, f"{path}.", name, source, lines, findings)
 
 
-def _apply(override: str, values: dict[str, Any], lines: dict[str, Place]) -> None:
+def read_override(override: str) -> tuple[str, Any, str]:
+    """Key, value and text of the value of `key=value`. Raises InputError."""
     where = f"--set {override}"
-    key, equals, text = override.partition("=")
-    key = key.strip()
+    key, equals, text = (part.strip() for part in override.partition("="))
     if not equals or not key:
         raise input_error(where, "expected key=value, for example --set search.generations=20")
     try:
-        _, value = _parse(text, where)
+        return key, _parse(text, where)[1], text
     except (yaml.YAMLError, RecursionError) as error:
         raise input_error(where, f"the value is not YAML: {str(error).splitlines()[0]}") from None
+
+
+def _apply(override: str, values: dict[str, Any], lines: dict[str, Place]) -> None:
+    where = f"--set {override}"
+    key, value, _ = read_override(override)
     *sections, last = key.split(".")
     target = values
     for depth, section in enumerate(sections, start=1):

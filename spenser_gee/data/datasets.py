@@ -14,6 +14,7 @@ from spenser_gee.data.image_folder import load_image_folder
 from spenser_gee.data.sources import SOURCES, missing_data
 from spenser_gee.data.torchvision_sets import load_torchvision_set
 from spenser_gee.errors import Finding, InputError, Place, input_error, nearest
+from spenser_gee.paths import expanded
 
 ROOT_VARIABLE: Final = "SPENSER_GEE_DATA"
 _SOURCES = {source.name: source for source in SOURCES}
@@ -49,7 +50,7 @@ def resolve_root(explicit: str | None, config: str | None) -> Path | None:
     """The data root: the command line's, else the config's, else $SPENSER_GEE_DATA, else None."""
     for value in (explicit, config, os.environ.get(ROOT_VARIABLE)):
         if value:
-            return Path(value).expanduser()
+            return expanded(value)
     return None
 
 

@@ -16,10 +16,13 @@ from multiprocessing.connection import Connection
 
 from spenser_gee.execution.guard import decode, encode, guarded
 from spenser_gee.execution.jobs import WorkerStart, WorkerStartError, make_evaluate
+from spenser_gee.streams import guard_streams, keep_going
 
 
 def main(descriptor: int) -> None:
     """Serve the driver at the other end of the socket `descriptor`."""
+    guard_streams()
+    keep_going()
     # Ctrl-C is the driver's to handle: it saves the run and kills its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)

@@ -15,8 +15,8 @@ from typing import Any, Literal, Self
 
 import yaml
 
-from spenser_gee.atomic import write_json, write_text
-from spenser_gee.errors import input_error
+from spenser_gee.atomic import missing_folders, take_away, write_json, write_text
+from spenser_gee.errors import input_error, nearest_path
 from spenser_gee.evaluation import Evaluation, Execution
 from spenser_gee.runs.database import create_database, open_database, transaction, translated, trusting
 from spenser_gee.runs.layout import RunPaths
@@ -55,9 +55,11 @@ class RunFolder(WeightFiles):
         """
         path = Path(path)
         require_free(path)
+        made = missing_folders(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            take_away(path, made)
             raise input_error(str(path), f"no folder can be made here: {error.strerror}") from error
         paths = RunPaths(path)
         lock = take_lock(paths.lock_file)
@@ -72,6 +74,7 @@ class RunFolder(WeightFiles):
             meta = {"grammar_canonical": grammar_canonical, "grammar_sha256": grammar_sha256}
             connection = create_database(paths.database_file, meta)
         except BaseException as error:
+            take_away(path, made)
             os.close(lock)
             if isinstance(error, OSError):
                 raise input_error(str(path), f"the run folder cannot be written: {error.strerror}") from error
@@ -83,10 +86,12 @@ class RunFolder(WeightFiles):
         """An existing run folder; `write` takes the lock. InputError where it is none, damaged or locked."""
         paths = RunPaths(Path(path))
         if not paths.path.is_dir():
-            raise input_error(str(path), "no such folder", "give the folder of a run")
+            raise input_error(
+                str(path), f"no such folder{nearest_path(paths.path)}", "give the folder of a run"
+            )
         if not paths.database_file.is_file():
             remedy = "give the folder of a run"
-            if paths.config_file.is_file():
+            if paths.lock_file.is_file():
                 remedy = "if its run was stopped before it began, remove the folder and run again"
             raise input_error(str(path), f"not a run folder: it has no {paths.database_file.name}", remedy)
         lock = take_lock(paths.lock_file) if write else None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 from test_cli_usage import cli_main
 from tiny_runs import command
 
-from spenser_gee.cli.compare import budget_of, sorted_paths
+from spenser_gee.cli.compare import budget_of, print_results, sorted_paths
 from spenser_gee.errors import InputError
 
 Captured = pytest.CaptureFixture[str]
@@ -57,6 +58,10 @@ def test_what_a_shell_expands_behind_backbones_is_a_backbone(
     assert sorted_paths([Path("run"), tmp_path / "?.net"])[1] == [tmp_path / "a.net", tmp_path / "b.net"]
     with pytest.raises(InputError, match="no file matches"):
         sorted_paths([Path("*.lark")])
+    with pytest.raises(InputError, match="not a pattern"):
+        sorted_paths([Path("**.net")])
+    (tmp_path / "a[1]").mkdir()
+    assert sorted_paths([Path("a[1]")]) == ([Path("a[1]")], [])
 
 
 def test_one_budget() -> None:
@@ -65,6 +70,8 @@ def test_one_budget() -> None:
     assert budget_of(None, None, 640) == ("samples", 640.0)
     with pytest.raises(InputError, match="--epochs --seconds: a comparison has one budget"):
         budget_of(1, 2, None)
+    with pytest.raises(InputError, match="--epochs inf: a budget has an end"):
+        budget_of(math.inf, None, None)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +111,13 @@ def test_wrong_input_is_one_message_and_nothing_is_written(
     assert said in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "c").exists()
+
+
+def test_a_name_is_printed_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    spread = {"mean": 0.5, "low": None, "high": None}
+    keys = ("accuracy", "sops", "energy_gee_eq17_nj", "energy_with_memory_nj")
+    arm = {"against_reference": None, "trials": [], **dict.fromkeys(keys, spread)}
+    row = {"name": "[bold]:100:[/]", "parameters": 1, "ratio": 1.0, "latency": None, "search": None}
+    results = {"arms": ["own"], "contenders": [{**row, "problem": "", "arms": {"own": arm}}]}
+    print_results({**results, "finished": True, "seconds": 1, "seeds": [0], "reference": "x"}, Path("c"))
+    assert "\n[bold]:100:[/] " in capfd.readouterr().out

@@ -153,7 +153,8 @@ def test_wrong_settings(
         ("search.generations=2024-13-45", "not YAML"),
         ("search.generations=+x", "--set search.generations=+x"),
         ("search.generations=1.5", "--set search.generations=1.5"),
-        ("=3", "cannot change it"),
+        ("=3", "expected key=value"),
+        ("search.generations=&a [*a]", "nested too deeply"),
     ],
 )
 def test_wrong_settings_of_a_resumed_run(
