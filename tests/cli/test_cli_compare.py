@@ -10,6 +10,7 @@ from test_cli_usage import cli_main
 from tiny_runs import command
 
 from spenser_gee.cli.compare import budget_of, sorted_paths
+from spenser_gee.comparison.request import Allowance
 from spenser_gee.errors import InputError
 
 Captured = pytest.CaptureFixture[str]
@@ -61,8 +62,8 @@ def test_what_a_shell_expands_behind_backbones_is_a_backbone(
 
 def test_one_budget() -> None:
     assert budget_of(None, None, None) is None
-    assert budget_of(2, None, None) == ("epochs", 2.0)
-    assert budget_of(None, None, 640) == ("samples", 640.0)
+    assert budget_of(2, None, None) == Allowance("epochs", 2.0)
+    assert budget_of(None, None, 640) == Allowance("samples", 640.0)
     with pytest.raises(InputError, match="--epochs --seconds: a comparison has one budget"):
         budget_of(1, 2, None)
 
