@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from spenser_gee.comparison.contenders import Contender
+from spenser_gee.comparison.finished import Accuracies, Finished, Measured
 from spenser_gee.comparison.folder import ComparisonFolder
 from spenser_gee.comparison.ground import Ground
 from spenser_gee.comparison.json_values import to_json
-from spenser_gee.comparison.outcome import Measured, Outcome, Point
 from spenser_gee.comparison.recipes import Arm, arm_spec, arms_of
 from spenser_gee.comparison.results import (
     Against,
@@ -19,18 +19,18 @@ from spenser_gee.comparison.results import (
     DataFacts,
     LatencyResults,
     Results,
-    Robustness,
+    RobustnessResults,
 )
 from spenser_gee.comparison.schedule import Key
 from spenser_gee.comparison.statistics import Interval, holm, interval, paired_difference
 from spenser_gee.phenotype.recipe import Recipe
 
-Outcomes = Mapping[Key, Outcome]
+Trials = Mapping[Key, Finished]
 
 
-def all_outcomes(folder: ComparisonFolder) -> dict[Key, Outcome]:
+def all_finished(folder: ComparisonFolder) -> dict[Key, Finished]:
     """Of every finished trial, by contender, arm and seed."""
-    found: dict[Key, Outcome] = {}
+    found: dict[Key, Finished] = {}
     definition = folder.definition
     for contender in definition.contenders:
         for arm in arms_of(definition.settings):
@@ -43,7 +43,7 @@ def all_outcomes(folder: ComparisonFolder) -> dict[Key, Outcome]:
 
 def collect(
     folder: ComparisonFolder,
-    outcomes: Outcomes,
+    outcomes: Trials,
     ground: Ground,
     environment: Mapping[str, object],
     seconds: float,
@@ -87,7 +87,7 @@ def _row(
     contender: Contender,
     arms: Sequence[Arm],
     seeds: Sequence[int],
-    outcomes: Outcomes,
+    outcomes: Trials,
     latency: LatencyResults | None,
     ground: Ground,
 ) -> ContenderResults:
@@ -121,7 +121,7 @@ def _row(
     )
 
 
-def _arm(recipe: str, outcomes: Sequence[Outcome]) -> ArmResults:
+def _arm(recipe: str, outcomes: Sequence[Finished]) -> ArmResults:
     trials = tuple(outcome.trial for outcome in outcomes)
     measured = [outcome.measured for outcome in outcomes if outcome.measured is not None]
     return ArmResults(
@@ -146,15 +146,15 @@ def _means(rows: Sequence[Sequence[float]]) -> tuple[float, ...] | None:
     return tuple(sum(column) / len(column) for column in zip(*rows, strict=True)) if rows else None
 
 
-def _robustness(measured: Sequence[Measured]) -> Robustness | None:
+def _robustness(measured: Sequence[Measured]) -> RobustnessResults | None:
     found = [one.robustness for one in measured]
     if not found:
         return None
     noise, drop = _curve([one.noise for one in found]), _curve([one.spike_drop for one in found])
-    return Robustness(noise, drop, found[0].images)
+    return RobustnessResults(noise, drop, found[0].images)
 
 
-def _curve(curves: Sequence[Sequence[Point]]) -> Curve:
+def _curve(curves: Sequence[Accuracies]) -> Curve:
     """Of curves with the same levels."""
     found: list[tuple[float, Interval]] = []
     for points in zip(*curves, strict=True):

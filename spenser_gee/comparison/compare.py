@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from spenser_gee.comparison.collect import all_outcomes, collect
+from spenser_gee.comparison.collect import all_finished, collect
 from spenser_gee.comparison.contenders import Contender, backbone, entrants, evolved_contenders
+from spenser_gee.comparison.finished import Finished
 from spenser_gee.comparison.folder import ComparisonFolder, Definition
 from spenser_gee.comparison.ground import Ground, prepare_ground
 from spenser_gee.comparison.latencies import measure_latencies
-from spenser_gee.comparison.outcome import Outcome
 from spenser_gee.comparison.random_searches import random_contenders
 from spenser_gee.comparison.recipes import arms_of
 from spenser_gee.comparison.request import Request
@@ -89,14 +89,14 @@ def _run(
     reporter: ComparisonReporter,
     begun: float,
 ) -> Results:
-    outcomes = all_outcomes(folder)
-    due = due_trials(contenders, arms_of(folder.definition.settings), request.seeds, ground, outcomes)
+    trials = all_finished(folder)
+    due = due_trials(contenders, arms_of(folder.definition.settings), request.seeds, ground, trials)
     reporter.announce(ground, contenders, len(due))
     before, environment = folder.seconds_spent(), describe_environment(ground.config.seed)
 
     def write() -> Results:
         seconds = before + time.time() - begun
-        results = collect(folder, outcomes, ground, environment, seconds)
+        results = collect(folder, trials, ground, environment, seconds)
         folder.write_results(results)
         return results
 
@@ -104,7 +104,7 @@ def _run(
     for keys, evaluation in carry_out(due, request, ground):
         for key in keys:
             folder.write_trial(*key, evaluation)
-            outcomes[key] = Outcome.of(evaluation, key[2])
+            trials[key] = Finished.of(evaluation, key[2])
         write()
         reporter.training(keys, evaluation)
     measure_latencies(folder, contenders, ground)

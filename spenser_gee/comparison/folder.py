@@ -19,8 +19,8 @@ from typing import Any
 
 from spenser_gee.atomic import write_json
 from spenser_gee.comparison.contenders import Contender
+from spenser_gee.comparison.finished import Finished
 from spenser_gee.comparison.json_values import from_json, to_json
-from spenser_gee.comparison.outcome import Outcome
 from spenser_gee.comparison.results import FORMAT, LatencyResults, Results
 from spenser_gee.comparison.settings import Settings
 from spenser_gee.errors import input_error
@@ -66,13 +66,13 @@ class ComparisonFolder:
         finally:
             os.close(lock)
 
-    def trial(self, name: str, arm: str, seed: int) -> Outcome | None:
+    def trial(self, name: str, arm: str, seed: int) -> Finished | None:
         """What came out, or None. Raises InputError for a damaged file."""
         file = self._trial_file(name, arm, seed)
         if not file.is_file():
             return None
         try:
-            return Outcome.of(Evaluation.from_dict(_read(file)), seed)
+            return Finished.of(Evaluation.from_dict(_read(file)), seed)
         except _WRONG as error:
             raise _damaged(file, error) from None
 
@@ -103,8 +103,7 @@ class ComparisonFolder:
 
     def seconds_spent(self) -> float:
         """Of wall clock, by earlier calls."""
-        file = self.path / "results.json"
-        return float(_read(file)["seconds"]) if file.is_file() else 0.0
+        return load_results(self.path).seconds if (self.path / "results.json").is_file() else 0.0
 
     def _trial_file(self, name: str, arm: str, seed: int) -> Path:
         return self.path / "trials" / f"{name}.{arm}.{seed}.json"

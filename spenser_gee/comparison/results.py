@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spenser_gee.comparison.contenders import Kind, SearchCost
+from spenser_gee.comparison.finished import TrialResults
 from spenser_gee.comparison.json_values import from_json, to_json
-from spenser_gee.comparison.outcome import Trial
 from spenser_gee.comparison.recipes import Arm
 from spenser_gee.comparison.request import Allowance
 from spenser_gee.comparison.statistics import Interval, PairedDifference
@@ -32,7 +32,7 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class Robustness:
+class RobustnessResults:
     """Accuracies under disturbance, the undisturbed one first, on `images` test images."""
 
     noise: Curve
@@ -65,9 +65,9 @@ class ArmResults:
     energy_with_memory_nj: Interval | None
     energy_dense_ann_nj: Interval | None
     against_reference: Against | None
-    robustness: Robustness | None
+    robustness: RobustnessResults | None
     layer_rates: tuple[float, ...] | None
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialResults, ...]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import torch
 from spenser_gee.assessment.energy import energy
 from spenser_gee.assessment.operations import count_operations
 from spenser_gee.assessment.robustness import robustness
+from spenser_gee.comparison.finished import Disturbed, Measured
 from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.orders import TrialOrder, TrialStart
-from spenser_gee.comparison.outcome import Disturbed, Measured
 from spenser_gee.comparison.request import Assessed
 from spenser_gee.data import map_images
 from spenser_gee.evaluation import Evaluation, Status

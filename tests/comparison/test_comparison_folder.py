@@ -11,9 +11,9 @@ import pytest
 
 from spenser_gee.assessment.operations import LayerOperations, NeuronOperations, Operations
 from spenser_gee.comparison.contenders import Contender, entrants
+from spenser_gee.comparison.finished import Disturbed, Finished, Measured
 from spenser_gee.comparison.folder import ComparisonFolder, Definition, load_results
 from spenser_gee.comparison.json_values import from_json, to_json
-from spenser_gee.comparison.outcome import Disturbed, Measured, Outcome
 from spenser_gee.comparison.request import Allowance, Assessed
 from spenser_gee.comparison.results import LatencyResults, Results
 from spenser_gee.comparison.settings import Settings, TrialData, TrialTraining
@@ -82,7 +82,7 @@ def test_trials_come_back(tmp_path: Path) -> None:
         folder.write_trial("one", "own", 1, failed)
     with ComparisonFolder.opened(tmp_path / "c", defined(1)) as folder:
         outcome = folder.trial("one", "own", 0)
-        assert outcome == Outcome.of(evaluation, 0)
+        assert outcome == Finished.of(evaluation, 0)
         assert outcome is not None
         assert outcome.measured == found
         assert (outcome.trial.accuracy, outcome.trial.loss, outcome.trial.steps) == (0.5, 1.0, 3.0)
@@ -186,6 +186,17 @@ def test_no_results_and_foreign_ones_are_refused(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"format": 1, "finished": "perhaps"}')
     with pytest.raises(InputError, match=r"results\.json: cannot be read"):
         load_results(tmp_path)
+
+
+def test_the_time_of_earlier_calls_counts(tmp_path: Path) -> None:
+    file = Path(__file__).parents[2] / "docs" / "results" / "comparison" / "results.json"
+    with ComparisonFolder.opened(tmp_path / "c", defined(1)) as folder:
+        assert folder.seconds_spent() == 0.0
+        shutil.copy(file, tmp_path / "c" / "results.json")
+        assert folder.seconds_spent() == json.loads(file.read_text())["seconds"] > 0
+        (tmp_path / "c" / "results.json").write_text('{"format": 1}')
+        with pytest.raises(InputError, match=r"results\.json.*cannot be read[\s\S]*Remove it"):
+            folder.seconds_spent()
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spenser_gee.comparison.recipes import Arm
-from spenser_gee.comparison.results import Curve, Robustness
+from spenser_gee.comparison.results import Curve, RobustnessResults
 from spenser_gee.report.comparison.contender import ARMS, WIDTH, ShownContender, in_arm, numbered, reach
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.label_places import spread_out
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LINES = ("-", "--", ":")
 
 
-_DISTURBANCES: Mapping[str, Callable[[Robustness], Curve]] = {
+_DISTURBANCES: Mapping[str, Callable[[RobustnessResults], Curve]] = {
     "noise on the image (relative L2 norm)": lambda found: found.noise,
     "share of spikes that are lost": lambda found: found.spike_drop,
 }

@@ -8,16 +8,16 @@ from spenser_gee.assessment.operations import Operations
 from spenser_gee.comparison.json_values import from_json
 from spenser_gee.evaluation import Evaluation, Status
 
-Point = tuple[float, float]
-"""A level of disturbance, and the accuracy there."""
+Accuracies = tuple[tuple[float, float], ...]
+"""Levels of disturbance, and the accuracy at each."""
 
 
 @dataclass(frozen=True)
 class Disturbed:
     """Accuracies under disturbance, the undisturbed one first, on `images` test images."""
 
-    noise: tuple[Point, ...]
-    spike_drop: tuple[Point, ...]
+    noise: Accuracies
+    spike_drop: Accuracies
     images: int
 
 
@@ -44,9 +44,9 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training of a contender. accuracy and loss: on Test. seconds, steps: of the whole training; start_steps: what
-    its inner search took. Without a result, what is not known is None."""
+class TrialResults:
+    """One training of a contender. accuracy, loss: on Test. seconds: of inner search and training together. start_steps:
+    what the inner search took; steps: of the training after it. None: not known, as the training is not complete."""
 
     seed: int
     status: Status
@@ -59,17 +59,17 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Finished:
     """A trial and, where it is complete, what was measured."""
 
-    trial: Trial
+    trial: TrialResults
     measured: Measured | None
 
     @staticmethod
-    def of(evaluation: Evaluation, seed: int) -> Outcome:
+    def of(evaluation: Evaluation, seed: int) -> Finished:
         """From the evaluation that a worker made, or that a file holds. Raises ValueError where it is none of ours."""
         complete = evaluation.status == "complete"
-        trial = Trial(
+        trial = TrialResults(
             seed,
             evaluation.status,
             evaluation.reason,
@@ -79,4 +79,4 @@ class Outcome:
             evaluation.cost.get("training_steps"),
             evaluation.cost.get("start_steps"),
         )
-        return Outcome(trial, from_json(Measured, evaluation.details) if complete else None)
+        return Finished(trial, from_json(Measured, evaluation.details) if complete else None)
