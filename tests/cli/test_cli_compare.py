@@ -16,7 +16,7 @@ from spenser_gee.errors import InputError
 Captured = pytest.CaptureFixture[str]
 
 QUICK = ["--seeds", "1", "--samples", "320", "--images", "50", "--set", "initialisation.terms=off"]
-BACKBONE = Path(__file__).parents[2] / "configs" / "backbones" / "resnet8.net"
+BACKBONE = Path(__file__).parents[2] / "configs" / "backbones" / "digits_mlp.net"
 
 
 def test_a_comparison_in_a_process_of_its_own(finished: Path, tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_comparison_in_a_process_of_its_own(finished: Path, tmp_path: Path) ->
         assert line in errors
     assert "each with its own recipe:" in output
     assert "all with ce-membrane adamw" in output
-    for name in ("evolved", "resnet8", "resnet8-dense"):
+    for name in ("evolved", "digits_mlp", "digits_mlp-dense"):
         # Once a recipe, whole: the table is not wrapped.
         rows = [line.split() for line in output.splitlines() if line.split()[:1] == [name]]
         assert [len(row) for row in rows] == ([9, 9] if name == "evolved" else [11, 11])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spenser_gee.assessment.operations import LayerOperations, NeuronOperations, Operations
-from spenser_gee.comparison.contenders import Contender, entrants
+from spenser_gee.comparison.contenders import Contender, backbone, entrants
 from spenser_gee.comparison.finished import Disturbed, Finished, Measured
 from spenser_gee.comparison.folder import ComparisonFolder, Definition, load_results
 from spenser_gee.comparison.json_values import from_json, to_json
@@ -20,7 +20,9 @@ from spenser_gee.comparison.settings import Settings, TrialData, TrialTraining
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.initialisation.evolve import InnerSettings
+from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, NetworkSpec
+from spenser_gee.shipped import shipped_folder
 
 SETTINGS = Settings(
     data=TrialData("digits", None, None, 4, 32, None, 0.3, (1438, 1, 8, 8)),
@@ -221,6 +223,16 @@ def test_entrants_have_twins_unless_they_are_ordinary_or_cannot_be_built() -> No
         ("tiny", False, True),
     ]
     assert "kernel=15 padding=valid leaves nothing of 1 x 8 x 8" in found[3].problem
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "digits_mlp"])
+def test_the_digits_have_backbones_of_their_own(name: str) -> None:
+    path = shipped_folder("configs") / "backbones" / f"{name}.net"
+    network = backbone(path, open_grammar(shipped_folder("grammars") / "spenser_gee.lark"))
+    found = entrants([network], (1, 8, 8), 10)
+    assert [(c.name, c.problem) for c in found] == [(name, ""), (f"{name}-dense", "")]
+    encoded, dense = (c.plan((1, 8, 8), 10).parameters for c in found)
+    assert encoded < 0.6 * dense < 25_000
 
 
 def test_two_of_one_name_are_refused_a_twin_too() -> None:
