@@ -172,10 +172,14 @@ def print_results(results: Results, folder: Path) -> None:
             output.print(problem, markup=False)
     output.print(
         f"{folder}: {'finished' if results.finished else 'unfinished'}, {duration(results.seconds)}, "
-        f"{len(results.seeds)} seeds; difference: to {results.reference}, paired by seed; energy: in nJ a sample, "
+        f"{_seeds(len(results.seeds))}; difference: to {results.reference}, paired by seed; energy: in nJ a sample, "
         "Eq. 17 of GEE, and counted with memory accesses; ms: one sample. docs/compare.md explains the figures.",
         markup=False,
     )
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _table(results: Results, arm: Arm) -> Table:

@@ -36,6 +36,7 @@ def test_a_comparison_in_a_process_of_its_own(finished: Path, tmp_path: Path) ->
         assert line in errors
     assert "each with its own recipe:" in output
     assert "all with ce-membrane adamw" in output
+    assert ", 1 seed; difference: to evolved" in output
     for name in ("evolved", "digits_mlp", "digits_mlp-dense"):
         # Once a recipe, whole: the table is not wrapped.
         rows = [line.split() for line in output.splitlines() if line.split()[:1] == [name]]
