@@ -69,13 +69,13 @@ class Evaluation:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Evaluation:
-        """The inverse of `to_dict`."""
-        execution = values["execution"]
+        """The inverse of `to_dict`; what is not there has its default."""
+        execution = values.get("execution")
         return Evaluation(
             **{
                 **values,
-                "curve": tuple(tuple(point) for point in values["curve"]),
-                "inner": tuple(values["inner"]),
+                "curve": tuple(tuple(point) for point in values.get("curve", ())),
+                "inner": tuple(values.get("inner", ())),
                 "execution": None if execution is None else Execution(**execution),
             }
         )

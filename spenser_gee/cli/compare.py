@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.progress import Progress, TaskID
 from rich.table import Table
@@ -18,8 +17,11 @@ from spenser_gee.cli.progress import ProgressReporter, outcome, started_bar
 from spenser_gee.comparison.compare import compare
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.ground import Ground
-from spenser_gee.comparison.request import BudgetKind, Request
-from spenser_gee.comparison.trials import Key
+from spenser_gee.comparison.recipes import Arm
+from spenser_gee.comparison.request import Allowance, BudgetKind, Request
+from spenser_gee.comparison.results import Against, ArmResults, ContenderResults, Results
+from spenser_gee.comparison.schedule import Key
+from spenser_gee.comparison.statistics import Interval
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.streams import keep_going
@@ -40,11 +42,11 @@ def compare_command(request: Request, overrides: Sequence[str], data_root: str |
             say(f"  python -m spenser_gee {shlex.join(sys.argv[1:])}")
         raise
     if as_json:
-        print_json(results)
+        print_json(results.to_dict())
     else:
         print_results(results, request.out)
-    accuracies = [arm["accuracy"] for row in results["contenders"] for arm in row["arms"].values()]
-    return 0 if any(accuracies) else 1
+    complete = any(arm.accuracy for row in results.contenders for arm in row.arms.values())
+    return 0 if complete else 1
 
 
 def sorted_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -71,22 +73,23 @@ def _expanded(path: Path) -> list[Path]:
     return matches
 
 
-def budget_of(
-    epochs: float | None, seconds: float | None, samples: int | None
-) -> tuple[BudgetKind, float] | None:
-    """The one that is given. Raises InputError for two, and for one without end."""
+def budget_of(epochs: float | None, seconds: float | None, samples: int | None) -> Allowance | None:
+    """The one that is given. Raises InputError for two."""
     given: list[tuple[BudgetKind, float | None]] = [
         ("epochs", epochs),
         ("seconds", seconds),
         ("samples", samples),
     ]
-    chosen = [(kind, float(amount)) for kind, amount in given if amount is not None]
+    chosen = [Allowance(kind, float(amount)) for kind, amount in given if amount is not None]
     if len(chosen) > 1:
         raise input_error(
-            " ".join(f"--{kind}" for kind, _ in chosen), "a comparison has one budget", "Give one of them."
+            " ".join(f"--{budget.kind}" for budget in chosen),
+            "a comparison has one budget",
+            "Give one of them.",
         )
-    if chosen and not math.isfinite(chosen[0][1]):
-        raise input_error(f"--{chosen[0][0]} {chosen[0][1]:g}", "a budget has an end", "Give a number.")
+    if chosen and not math.isfinite(chosen[0].amount):
+        given_budget = f"--{chosen[0].kind} {chosen[0].amount:g}"
+        raise input_error(given_budget, "a budget has an end", "Give a number.")
     return chosen[0] if chosen else None
 
 
@@ -115,7 +118,7 @@ class _Progress:
 
     def announce(self, ground: Ground, contenders: Sequence[Contender], due: int) -> None:
         """See `ComparisonReporter.announce`."""
-        kind, amount = ground.budget
+        budget = ground.budget
         say(
             f"data       {ground.data.name}: {len(ground.data.train):,} training and {len(ground.data.test):,} "
             f"test images, {ground.settings.time_steps} time steps"
@@ -126,7 +129,9 @@ class _Progress:
         for contender in contenders:
             if contender.problem:
                 say(f"left out   {contender.name}: {contender.problem}", style="yellow")
-        say(f"trainings  {due} to do, {amount:g} {kind} each, {ground.config.search.workers} workers")
+        say(
+            f"trainings  {due} to do, {budget.amount:g} {budget.kind} each, {ground.config.search.workers} workers"
+        )
         self._due, self._begun = due, time.monotonic()
         self._bar = started_bar() if due else None
         if self._bar is not None:
@@ -137,7 +142,7 @@ class _Progress:
         self._done += 1
         name, _, seed = keys[0]
         arms = " = ".join(dict.fromkeys(arm for _, arm, _ in keys))
-        line = f"{name}, {arms} recipe, seed {seed}: {outcome(evaluation)}"
+        line = f"{name}, {arms} recipe, seed {seed}: {outcome(evaluation, 'test accuracy')}"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done)
             say(line)
@@ -146,30 +151,32 @@ class _Progress:
             say(f"{line}  ({self._done} of {self._due}, about {duration(left)} left)")
 
 
-def print_results(results: dict[str, Any], folder: Path) -> None:
+def print_results(results: Results, folder: Path) -> None:
     """The comparison for a person: a table for each recipe."""
     output.width = max(output.width, WIDTH)
-    for arm in results["arms"]:
-        recipe = "each with its own recipe" if arm == "own" else f"all with {results['common_recipe']}"
+    for arm in results.arms:
+        recipe = "each with its own recipe" if arm == "own" else f"all with {results.common_recipe}"
         output.print(f"{recipe}:")
         output.print(_table(results, arm))
         output.print()
-    for row in results["contenders"]:
-        if row["search"] is not None:
-            spent = (
-                f"{row['search']['evaluations']} evaluations, {row['search']['steps']:,.0f} training steps"
-            )
-            output.print(f"search of {row['name']}: {spent}")
+    for row in results.contenders:
+        if row.search is not None:
+            spent = f"{row.search.evaluations} evaluations, {row.search.steps:,.0f} training steps"
+            output.print(f"search of {row.name}: {spent}")
         for problem in _problems(row):
             output.print(problem)
     output.print(
-        f"{folder}: {'finished' if results['finished'] else 'unfinished'}, {duration(results['seconds'])}, "
-        f"{len(results['seeds'])} seeds; difference: to {results['reference']}, paired by seed; energy: in nJ a sample, "
-        "Eq. 17 of GEE, and counted with memory accesses; ms: one sample. docs/compare.md explains the figures."
+        f"{folder}: {'finished' if results.finished else 'unfinished'}, {duration(results.seconds)}, "
+        f"{_seeds(len(results.seeds))}; difference: to {results.reference}, paired by seed; energy: in nJ a sample, "
+        "Eq. 17 of GEE, and counted with memory accesses; ms: one sample. docs/compare.md explains the figures.",
     )
 
 
-def _table(results: dict[str, Any], arm: str) -> Table:
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _table(results: Results, arm: Arm) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("contender", no_wrap=True)
     for column in (
@@ -185,50 +192,52 @@ def _table(results: dict[str, Any], arm: str) -> Table:
         "ms",
     ):
         table.add_column(column, justify="right", no_wrap=True)
-    for row in results["contenders"]:
-        if arm in row["arms"]:
-            table.add_row(row["name"], *_cells(row, row["arms"][arm]))
+    for row in results.contenders:
+        if arm in row.arms:
+            table.add_row(row.name, *_cells(row, row.arms[arm]))
     return table
 
 
-def _problems(row: dict[str, Any]) -> list[str]:
-    if row["problem"]:
-        return [f"left out: {row['name']}: {row['problem']}"]
+def _problems(row: ContenderResults) -> list[str]:
+    if row.problem:
+        return [f"left out: {row.name}: {row.problem}"]
     return [
-        f"not complete: {row['name']}, {arm} recipe, seed {trial['seed']}: {trial['reason']}"
-        for arm, values in row["arms"].items()
-        for trial in values["trials"]
-        if trial["status"] != "complete"
+        f"not complete: {row.name}, {arm} recipe, seed {trial.seed}: {trial.reason}"
+        for arm, values in row.arms.items()
+        for trial in values.trials
+        if trial.status != "complete"
     ]
 
 
-def _cells(row: dict[str, Any], arm: dict[str, Any]) -> list[str]:
-    against = arm["against_reference"] or {}
+def _cells(row: ContenderResults, arm: ArmResults) -> list[str]:
+    against = arm.against_reference
     return [
-        f"{row['parameters']:,}",
-        f"{row['ratio']:.2f}",
-        _number(arm["accuracy"], 100, ".2f"),
-        _half_width(arm["accuracy"]),
-        f"{100 * against['difference']:+.2f}" if against else "",
+        _number(row.parameters, ",.0f"),
+        _number(row.ratio, ".2f"),
+        _number(100 * arm.accuracy.mean if arm.accuracy else None, ".2f"),
+        _half_width(arm.accuracy),
+        f"{100 * against.difference:+.2f}" if against else "",
         _p(against),
-        _number(arm["sops"], 1, ",.0f"),
-        _number(arm["energy_gee_eq17_nj"], 1, ",.1f"),
-        _number(arm["energy_with_memory_nj"], 1, ",.1f"),
-        f"{row['latency']['single_ms']:.2f}" if row["latency"] else "-",
+        _mean(arm.sops, ",.0f"),
+        _mean(arm.energy_gee_eq17_nj, ",.1f"),
+        _mean(arm.energy_with_memory_nj, ",.1f"),
+        _number(row.latency.single_ms if row.latency else None, ".2f"),
     ]
 
 
-def _number(spread: dict[str, Any] | None, times: float, form: str) -> str:
-    return "-" if spread is None else format(times * spread["mean"], form)
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
-def _half_width(spread: dict[str, Any] | None) -> str:
-    if spread is None or spread["low"] is None:
+def _mean(spread: Interval | None, form: str) -> str:
+    return _number(spread.mean if spread else None, form)
+
+
+def _half_width(spread: Interval | None) -> str:
+    if spread is None or spread.low is None or spread.high is None:
         return "-"
-    return f"{50 * (spread['high'] - spread['low']):.2f}"
+    return f"{50 * (spread.high - spread.low):.2f}"
 
 
-def _p(against: dict[str, Any]) -> str:
-    if not against:
-        return ""
-    return "-" if against["p_holm"] is None else f"{against['p_holm']:.3f}"
+def _p(against: Against | None) -> str:
+    return "" if against is None else _number(against.p_holm, ".3f")

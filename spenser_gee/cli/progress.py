@@ -27,9 +27,11 @@ def started_bar(*columns: ProgressColumn) -> Progress | None:
     return bar
 
 
-def outcome(evaluation: Evaluation) -> str:
-    """What came of an evaluation, in words."""
+def outcome(evaluation: Evaluation, only: str = "") -> str:
+    """What came of an evaluation, in words: all its objectives, or the first one by the name `only`."""
     if evaluation.status == "complete":
+        if only:
+            return f"{only} {next(iter(evaluation.objectives.values())):.4f}"
         return ", ".join(
             f"{name.replace('_', ' ')} {value:.4f}" for name, value in evaluation.objectives.items()
         )

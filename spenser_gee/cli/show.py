@@ -58,7 +58,7 @@ def print_summary(summary: Summary, folder: Path) -> None:
 
 
 def _line(text: str) -> None:
-    output.print(printable(text), markup=False)
+    output.print(printable(text))
 
 
 def _number(value: float | None) -> str:

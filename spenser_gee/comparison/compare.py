@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+from spenser_gee.comparison.collect import all_finished, collect
 from spenser_gee.comparison.contenders import Contender, backbone, entrants, evolved_contenders
+from spenser_gee.comparison.finished import Finished
 from spenser_gee.comparison.folder import ComparisonFolder, Definition
-from spenser_gee.comparison.ground import Ground, prepare_ground, trial_settings
+from spenser_gee.comparison.ground import Ground, prepare_ground
 from spenser_gee.comparison.latencies import measure_latencies
 from spenser_gee.comparison.random_searches import random_contenders
 from spenser_gee.comparison.recipes import arms_of
 from spenser_gee.comparison.request import Request
-from spenser_gee.comparison.results import all_trials, collect
-from spenser_gee.comparison.trials import Key, carry_out, due_trials
+from spenser_gee.comparison.results import Results
+from spenser_gee.comparison.schedule import Key, carry_out, due_trials
+from spenser_gee.comparison.settings import trial_settings
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.runs.environment import describe_environment
@@ -41,7 +44,7 @@ class ComparisonReporter(Protocol):
 
 def compare(
     request: Request, overrides: Sequence[str], data_root: str | None, reporter: ComparisonReporter
-) -> dict[str, Any]:
+) -> Results:
     """Trains and measures every contender that is not done yet; the results, which are in the folder too.
 
     overrides: `key=value` for the first run's configuration. Raises InputError before anything is trained where the
@@ -85,15 +88,15 @@ def _run(
     contenders: Sequence[Contender],
     reporter: ComparisonReporter,
     begun: float,
-) -> dict[str, Any]:
-    trials = all_trials(folder)
+) -> Results:
+    trials = all_finished(folder)
     due = due_trials(contenders, arms_of(folder.definition.settings), request.seeds, ground, trials)
     reporter.announce(ground, contenders, len(due))
-    facts, before = _facts(ground), folder.seconds_spent()
+    before, environment = folder.seconds_spent(), describe_environment(ground.config.seed)
 
-    def write() -> dict[str, Any]:
+    def write() -> Results:
         seconds = before + time.time() - begun
-        results = collect(folder, trials, ground.data.input_shape, ground.data.class_count, facts, seconds)
+        results = collect(folder, trials, ground, environment, seconds)
         folder.write_results(results)
         return results
 
@@ -101,24 +104,8 @@ def _run(
     for keys, evaluation in carry_out(due, request, ground):
         for key in keys:
             folder.write_trial(*key, evaluation)
-            trials[key] = evaluation
+            trials[key] = Finished.of(evaluation, key[2])
         write()
         reporter.training(keys, evaluation)
     measure_latencies(folder, contenders, ground)
     return write()
-
-
-def _facts(ground: Ground) -> dict[str, Any]:
-    """What the results say of the data and the machine."""
-    data = ground.data
-    return {
-        "data": {
-            "dataset": data.name,
-            "train_images": len(data.train),
-            "test_images": len(data.test),
-            "input_shape": list(data.input_shape),
-            "classes": data.class_count,
-            "time_steps": ground.settings.time_steps,
-        },
-        "environment": describe_environment(ground.config.seed),
-    }

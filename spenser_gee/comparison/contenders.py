@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from spenser_gee.comparison.json_values import Spec
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence, sentence_of
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
-from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.twin import dense_twin
 from spenser_gee.runs.origin import config_of, grammar_of
 from spenser_gee.runs.queries import candidate, evaluations, generations
@@ -23,12 +23,19 @@ Kind = Literal["evolved", "first-generation", "random", "backbone"]
 
 
 @dataclass(frozen=True)
+class SearchCost:
+    """What a search took. steps: of training, those of inner searches too."""
+
+    evaluations: int
+    steps: float
+
+
+@dataclass(frozen=True)
 class Contender:
     """One network of the comparison.
 
     name: unique, fit for a file's name. twin: whether it is the dense twin of the one before it. source: the run or
-    file that it comes from. problem: why it cannot take part (empty: it can). search: what finding it took, as
-    `evaluations` and training `steps` (those of inner searches too).
+    file that it comes from. problem: why it cannot take part (empty: it can). search: what finding it took.
     """
 
     name: str
@@ -36,22 +43,13 @@ class Contender:
     twin: bool
     source: str
     sentence: str
-    spec: NetworkSpec
+    spec: Spec
     problem: str = ""
-    search: Mapping[str, float] | None = None
+    search: SearchCost | None = None
 
     def plan(self, shape: Shape, classes: int) -> Plan:
         """Its shapes for these data. Raises Infeasible."""
         return plan_network(self.spec, shape, classes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able values."""
-        return {**vars(self), "spec": self.spec.to_dict()}
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> Contender:
-        """The inverse of `to_dict`."""
-        return Contender(**{**values, "spec": NetworkSpec.from_dict(values["spec"])})
 
 
 def evolved_contenders(path: Path, name: str, *, kind: Kind = "evolved") -> list[Contender]:
@@ -75,12 +73,12 @@ def evolved_contenders(path: Path, name: str, *, kind: Kind = "evolved") -> list
     return found
 
 
-def _spent(folder: RunFolder) -> dict[str, float]:
-    """Evaluations and training steps of a whole search. Equal evaluations need not be equal steps: candidates that
+def _spent(folder: RunFolder) -> SearchCost:
+    """What a whole search took. Equal evaluations need not be equal steps: candidates that
     are given up early cost less."""
     costs = [each.cost for each in evaluations(folder) if each.evaluated]
     steps = sum(cost.get("training_steps", 0.0) + cost.get("start_steps", 0.0) for cost in costs)
-    return {"evaluations": len(costs), "steps": steps}
+    return SearchCost(len(costs), steps)
 
 
 def _of_candidate(

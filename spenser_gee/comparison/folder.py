@@ -19,11 +19,16 @@ from typing import Any
 
 from spenser_gee.atomic import write_json
 from spenser_gee.comparison.contenders import Contender
+from spenser_gee.comparison.finished import Finished
+from spenser_gee.comparison.json_values import from_json, to_json
+from spenser_gee.comparison.results import FORMAT, LatencyResults, Results
+from spenser_gee.comparison.settings import Settings
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.lock import take_lock
 
-FORMAT = 1
+# What reading a file raises that holds something else.
+_WRONG = (TypeError, ValueError, LookupError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -31,24 +36,9 @@ class Definition:
     """What a comparison is. settings: what all trials share. seeds: they are 0 .. seeds - 1. contenders: the first
     one is the reference."""
 
-    settings: Mapping[str, Any]
+    settings: Settings
     seeds: int
     contenders: tuple[Contender, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able values."""
-        return {
-            "format": FORMAT,
-            "settings": dict(self.settings),
-            "seeds": self.seeds,
-            "contenders": [contender.to_dict() for contender in self.contenders],
-        }
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Definition:
-        """The inverse of `to_dict`."""
-        contenders = tuple(Contender.from_dict(contender) for contender in values["contenders"])
-        return Definition(dict(values["settings"]), int(values["seeds"]), contenders)
 
 
 class ComparisonFolder:
@@ -74,61 +64,66 @@ class ComparisonFolder:
         lock = take_lock(path / "lock")
         try:
             file = path / "comparison.json"
-            # As it will be read back: JSON has no tuples.
-            now = Definition.from_dict(json.loads(json.dumps(wanted.to_dict())))
-            definition = _merged(path, _definition(file), now) if file.is_file() else now
-            write_json(file, definition.to_dict())
+            definition = _merged(path, _definition(file), wanted) if file.is_file() else wanted
+            write_json(file, {"format": FORMAT, **to_json(definition)})
             yield ComparisonFolder(path, definition)
         finally:
             os.close(lock)
 
-    def trial(self, name: str, arm: str, seed: int) -> Evaluation | None:
+    def trial(self, name: str, arm: str, seed: int) -> Finished | None:
         """What came out, or None. Raises InputError for a damaged file."""
         file = self._trial_file(name, arm, seed)
         if not file.is_file():
             return None
         try:
-            return Evaluation.from_dict(_read(file))
-        except (TypeError, ValueError) as error:
+            return Finished.of(Evaluation.from_dict(_read(file)), seed)
+        except _WRONG as error:
             raise _damaged(file, error) from None
 
     def write_trial(self, name: str, arm: str, seed: int, evaluation: Evaluation) -> None:
         """A finished trial, atomically."""
         write_json(self._trial_file(name, arm, seed), evaluation.to_dict())
 
-    def latencies(self) -> dict[str, Any]:
-        """By contender, as far as measured."""
+    def latencies(self) -> dict[str, LatencyResults | None]:
+        """By contender, as far as measured; None: it does not run here. Raises InputError for a damaged file."""
         file = self.path / "latency.json"
-        return _read(file) if file.is_file() else {}
+        if not file.is_file():
+            return {}
+        try:
+            return {
+                name: None if values is None else from_json(LatencyResults, values)
+                for name, values in _read(file).items()
+            }
+        except _WRONG as error:
+            raise _damaged(file, error) from None
 
-    def write_latencies(self, latencies: Mapping[str, Any]) -> None:
+    def write_latencies(self, latencies: Mapping[str, LatencyResults | None]) -> None:
         """All that are known."""
-        write_json(self.path / "latency.json", dict(latencies))
+        write_json(self.path / "latency.json", {name: to_json(found) for name, found in latencies.items()})
 
-    def write_results(self, results: Mapping[str, Any]) -> None:
+    def write_results(self, results: Results) -> None:
         """The figures so far."""
-        write_json(self.path / "results.json", dict(results))
+        write_json(self.path / "results.json", results.to_dict())
 
     def seconds_spent(self) -> float:
         """Of wall clock, by earlier calls."""
-        file = self.path / "results.json"
-        return float(_read(file)["seconds"]) if file.is_file() else 0.0
+        return load_results(self.path).seconds if (self.path / "results.json").is_file() else 0.0
 
     def _trial_file(self, name: str, arm: str, seed: int) -> Path:
         return self.path / "trials" / f"{name}.{arm}.{seed}.json"
 
 
-def load_results(path: Path) -> dict[str, Any]:
+def load_results(path: Path) -> Results:
     """The results of a comparison's folder. Raises InputError where there are none."""
     file = path / "results.json"
     if not file.is_file():
         raise input_error(
             str(path), "not the folder of a comparison: it has no results.json", "Make one: compare --help."
         )
-    values = _read(file)
-    if values.get("format") != FORMAT:
-        raise input_error(str(file), f"expected format {FORMAT}, found {values.get('format')!r}")
-    return values
+    try:
+        return Results.from_dict(_read(file))
+    except _WRONG as error:
+        raise _damaged(file, error) from None
 
 
 def _require_ours(path: Path) -> None:
@@ -145,12 +140,10 @@ def _require_ours(path: Path) -> None:
 
 def _merged(path: Path, before: Definition, now: Definition) -> Definition:
     """Both, where they go together."""
-    keys = {**before.settings, **now.settings}
-    differ = [key for key in keys if before.settings.get(key) != now.settings.get(key)]
+    earlier, later = to_json(before.settings), to_json(now.settings)
+    differ = [key for key in later if earlier[key] != later[key]]
     if differ:
-        shown = "; ".join(
-            f"{key}: {before.settings.get(key)} before, {now.settings.get(key)} now" for key in differ
-        )
+        shown = "; ".join(f"{key}: {earlier[key]} before, {later[key]} now" for key in differ)
         raise input_error(
             str(path),
             f"the comparison in this folder had other settings, so its trials cannot be reused ({shown})",
@@ -158,12 +151,12 @@ def _merged(path: Path, before: Definition, now: Definition) -> Definition:
         )
     contenders = {contender.name: contender for contender in before.contenders}
     for contender in now.contenders:
-        earlier = contenders.get(contender.name, contender)
-        if earlier.spec != contender.spec:
+        known = contenders.get(contender.name, contender)
+        if known.spec != contender.spec:
             raise input_error(
                 str(path),
                 f'"{contender.name}" is another network now ({contender.source}) than in this comparison '
-                f"({earlier.source})",
+                f"({known.source})",
                 "Begin another comparison: --out FOLDER.",
             )
         contenders[contender.name] = contender
@@ -172,8 +165,8 @@ def _merged(path: Path, before: Definition, now: Definition) -> Definition:
 
 def _definition(file: Path) -> Definition:
     try:
-        return Definition.from_dict(_read(file))
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        return from_json(Definition, _read(file))
+    except _WRONG as error:
         raise input_error(
             str(file), f"cannot be read: {error!r}", "Begin another comparison: --out FOLDER."
         ) from None

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from spenser_gee.comparison.request import BudgetKind, Request
+from spenser_gee.comparison.request import Allowance, Request
 from spenser_gee.config import Config, load_config
 from spenser_gee.data import Dataset
 from spenser_gee.errors import input_error
 from spenser_gee.fitness.task import DataSettings, choose_device
 from spenser_gee.network.backends import resolve_backend
-from spenser_gee.phenotype.recipe import COMMON_RECIPE
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.setup import data_settings
 
@@ -33,17 +32,17 @@ class Ground:
     device: torch.device
     backend: str
     threads: int
-    budget: tuple[BudgetKind, float]
+    budget: Allowance
     steps: int | None
 
     @property
     def seconds(self) -> float | None:
         """Of a training, where the budget is in seconds."""
-        return self.budget[1] if self.steps is None else None
+        return self.budget.amount if self.steps is None else None
 
 
 # Where data lie does not change them.
-_PLACES = {"root", "download"}
+PLACES = {"root", "download"}
 # What may be overridden: where and how fast things are done, and what decides a trial. The rest is the search's.
 _PLACE_KEYS = (
     "search.workers",
@@ -72,7 +71,7 @@ def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | 
     device = choose_device(config.device)
     backend = resolve_backend(config.backend, device)
     data = settings.load()
-    budget = request.budget or ("epochs", float(config.final.epochs))
+    budget = request.budget or Allowance("epochs", float(config.final.epochs))
     steps = _steps(budget, len(data.train), settings.batch_size)
     return Ground(config, search, data, settings, device, backend, config.threads or 1, budget, steps)
 
@@ -98,8 +97,8 @@ def _require_bounded_search(config: Config, run: Path) -> None:
         )
 
 
-def _steps(budget: tuple[BudgetKind, float], images: int, batch_size: int) -> int | None:
-    kind, amount = budget
+def _steps(budget: Allowance, images: int, batch_size: int) -> int | None:
+    kind, amount = budget.kind, budget.amount
     if kind == "seconds" and amount > 0:
         return None
     # As batches are drawn: an incomplete last one is left out of an epoch.
@@ -111,7 +110,7 @@ def _steps(budget: tuple[BudgetKind, float], images: int, batch_size: int) -> in
 
 
 def _described(config: Config) -> dict[str, Any]:
-    return config.data.model_dump(exclude=_PLACES)
+    return config.data.model_dump(exclude=PLACES)
 
 
 def _config(run: Path, overrides: Sequence[str]) -> Config:
@@ -119,22 +118,3 @@ def _config(run: Path, overrides: Sequence[str]) -> Config:
     with RunFolder.open(run):
         # The run has its own copies of its grammar and of the first parent, which plays no part here.
         return load_config(run / "config.yaml", [*overrides, "grammar=grammar.lark", "search.start=null"])
-
-
-def trial_settings(request: Request, ground: Ground) -> dict[str, Any]:
-    """What decides the result of a trial, beside its contender, recipe and seed; JSON-able."""
-    config = ground.config
-    kind, amount = ground.budget
-    data = {key: value for key, value in vars(ground.settings).items() if key not in _PLACES}
-    return {
-        "data": {**data, "images": list(ground.data.train.images.shape)},
-        "seed": config.seed,
-        "budget": {"kind": kind, "amount": amount},
-        "initialisation": config.initialisation.model_dump(),
-        "training": {key: getattr(config.training, key) for key in ("memory_mb", "precision")},
-        "common_recipe": str(COMMON_RECIPE) if request.common else None,
-        "assessed": asdict(request.assessed),
-        "device": str(ground.device),
-        "backend": ground.backend,
-        "threads": ground.threads,
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -11,6 +10,7 @@ from spenser_gee.assessment.latency import latency
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.folder import ComparisonFolder
 from spenser_gee.comparison.ground import Ground
+from spenser_gee.comparison.results import LatencyResults
 from spenser_gee.fitness.task import source_of
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import build_network
@@ -39,18 +39,18 @@ def measure_latencies(folder: ComparisonFolder, contenders: Sequence[Contender],
         folder.write_latencies(known)
 
 
-def _measure(contender: Contender, ground: Ground) -> dict[str, Any]:
+def _measure(contender: Contender, ground: Ground) -> LatencyResults:
     source = source_of(ground.data.test, ground.settings, ground.device, BATCH)
     plan = contender.plan(ground.data.input_shape, ground.data.class_count)
     network = build_network(plan, ground.settings.time_steps, seed=0).to(ground.device)
     images, _ = next(source.once())
     signal = source.stimulus(contender.spec, 0, augment=False)(images)
     found = latency(network, signal, batch_size=BATCH)
-    return {
-        "single_ms": 1000 * found.seconds,
-        "single_ms_quartiles": [1000 * found.lower, 1000 * found.upper],
-        "batch": found.batch_size,
-        "throughput": found.throughput,
-        "threads": found.threads,
-        "device": found.device,
-    }
+    return LatencyResults(
+        single_ms=1000 * found.seconds,
+        single_ms_quartiles=(1000 * found.lower, 1000 * found.upper),
+        batch=found.batch_size,
+        throughput=found.throughput,
+        threads=found.threads,
+        device=found.device,
+    )

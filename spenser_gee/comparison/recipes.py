@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
+from spenser_gee.comparison.settings import Settings
 from spenser_gee.phenotype.recipe import COMMON_RECIPE
 from spenser_gee.phenotype.spec import NetworkSpec
 
@@ -12,9 +12,9 @@ Arm = Literal["own", "common"]
 ARMS: tuple[Arm, ...] = ("own", "common")
 
 
-def arms_of(settings: Mapping[str, Any]) -> tuple[Arm, ...]:
+def arms_of(settings: Settings) -> tuple[Arm, ...]:
     """Which arms a comparison has: without a common recipe only the first."""
-    return ARMS if settings["common_recipe"] is not None else ARMS[:1]
+    return ARMS if settings.common_recipe is not None else ARMS[:1]
 
 
 def arm_spec(spec: NetworkSpec, arm: Arm) -> NetworkSpec:

@@ -11,6 +11,15 @@ BudgetKind = Literal["epochs", "seconds", "samples"]
 
 
 @dataclass(frozen=True)
+class Allowance:
+    """What every training may take, the inner search included: epochs of all training images, seconds of wall clock,
+    or samples."""
+
+    kind: BudgetKind
+    amount: float
+
+
+@dataclass(frozen=True)
 class Assessed:
     """What is measured beside accuracy, on the first `images` test images.
 
@@ -18,8 +27,8 @@ class Assessed:
     """
 
     images: int = 1000
-    noise: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 1.0)
-    drop: Sequence[float] = (0.1, 0.25, 0.5)
+    noise: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 1.0)
+    drop: tuple[float, ...] = (0.1, 0.25, 0.5)
 
 
 @dataclass(frozen=True)
@@ -28,17 +37,16 @@ class Request:
 
     runs: folders; the first one's configuration says data, workers and settings. backbones: files, read with
     `grammar` (None: the shipped one, which can say every network). seeds: trainings of each contender with each
-    recipe. budget: of every training, the inner search included: epochs of all training images, seconds of wall
-    clock, or samples; None: as many epochs as the run's final training had. random: how many random searches, each
-    of as many evaluations as the first run made. common: whether there is the second arm. timeout: seconds after
-    which one training is given up.
+    recipe. budget: None: as many epochs as the run's final training had. random: how many random searches, each of as
+    many evaluations as the first run made. common: whether there is the second arm. timeout: seconds after which one
+    training is given up.
     """
 
     runs: Sequence[Path]
     backbones: Sequence[Path]
     out: Path
     seeds: int = 5
-    budget: tuple[BudgetKind, float] | None = None
+    budget: Allowance | None = None
     random: int = 0
     common: bool = True
     grammar: Path | None = None

@@ -11,12 +11,13 @@ from test_cli_usage import cli_main
 from tiny_runs import command
 
 from spenser_gee.cli.compare import budget_of, print_results, sorted_paths
+from spenser_gee.comparison.request import Allowance
 from spenser_gee.errors import InputError
 
 Captured = pytest.CaptureFixture[str]
 
 QUICK = ["--seeds", "1", "--samples", "320", "--images", "50", "--set", "initialisation.terms=off"]
-BACKBONE = Path(__file__).parents[2] / "configs" / "backbones" / "resnet8.net"
+BACKBONE = Path(__file__).parents[2] / "configs" / "backbones" / "digits_mlp.net"
 
 
 def test_a_comparison_in_a_process_of_its_own(finished: Path, tmp_path: Path) -> None:
@@ -36,7 +37,8 @@ def test_a_comparison_in_a_process_of_its_own(finished: Path, tmp_path: Path) ->
         assert line in errors
     assert "each with its own recipe:" in output
     assert "all with ce-membrane adamw" in output
-    for name in ("evolved", "resnet8", "resnet8-dense"):
+    assert ", 1 seed; difference: to evolved" in output
+    for name in ("evolved", "digits_mlp", "digits_mlp-dense"):
         # Once a recipe, whole: the table is not wrapped.
         rows = [line.split() for line in output.splitlines() if line.split()[:1] == [name]]
         assert [len(row) for row in rows] == ([9, 9] if name == "evolved" else [11, 11])
@@ -66,8 +68,8 @@ def test_what_a_shell_expands_behind_backbones_is_a_backbone(
 
 def test_one_budget() -> None:
     assert budget_of(None, None, None) is None
-    assert budget_of(2, None, None) == ("epochs", 2.0)
-    assert budget_of(None, None, 640) == ("samples", 640.0)
+    assert budget_of(2, None, None) == Allowance("epochs", 2.0)
+    assert budget_of(None, None, 640) == Allowance("samples", 640.0)
     with pytest.raises(InputError, match="--epochs --seconds: a comparison has one budget"):
         budget_of(1, 2, None)
     with pytest.raises(InputError, match="--epochs inf: a budget has an end"):

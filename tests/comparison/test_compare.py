@@ -13,12 +13,15 @@ import torch
 
 from spenser_gee.comparison import latencies as latencies_module
 from spenser_gee.comparison import trial as trial_module
-from spenser_gee.comparison.compare import compare
+from spenser_gee.comparison.compare import ComparisonReporter
+from spenser_gee.comparison.compare import compare as compare_typed
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.folder import load_results
 from spenser_gee.comparison.ground import Ground
-from spenser_gee.comparison.request import Assessed, BudgetKind, Request
-from spenser_gee.comparison.trials import Key
+from spenser_gee.comparison.json_values import from_json, to_json
+from spenser_gee.comparison.request import Allowance, Assessed, Request
+from spenser_gee.comparison.results import Results
+from spenser_gee.comparison.schedule import Key
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.network.build import build_network
@@ -48,6 +51,7 @@ COLLAPSES = SMALL.replace(
     "padding=same bias=false weights=gene", "padding=valid bias=false weights=gene"
 ).replace("filters=8 kernel=3", "filters=8 kernel=5")
 BOUNDED = ["initialisation.budget_share=0.6"]
+SHORT = Allowance("samples", 1600.0)
 QUICK = Assessed(images=60, noise=(0.5,), drop=(0.5,))
 
 
@@ -83,10 +87,17 @@ def request(
     out: Path,
     *,
     seeds: int = 2,
-    budget: tuple[BudgetKind, float] = ("samples", 1600),
+    budget: Allowance = SHORT,
     random: int = 0,
 ) -> Request:
     return Request([finished], backbones, out, seeds, budget, random, assessed=QUICK)
+
+
+def compare(
+    asked: Request, overrides: Sequence[str], data_root: str | None, heard: ComparisonReporter
+) -> dict[str, Any]:
+    """The results as their file has them, so that its format is what is tested here."""
+    return compare_typed(asked, overrides, data_root, heard).to_dict()
 
 
 def timeless(value: Any) -> Any:
@@ -112,7 +123,8 @@ def named(results: dict[str, Any]) -> dict[str, Any]:
 
 def test_results_are_whole(compared: tuple[Path, dict[str, Any]]) -> None:
     out, results = compared
-    assert load_results(out) == json.loads(json.dumps(results))
+    assert load_results(out) == Results.from_dict(results)
+    assert json.loads((out / "results.json").read_text()) == json.loads(json.dumps(results))
     assert results["finished"]
     assert (results["reference"], results["seeds"], results["arms"]) == ("evolved", [0, 1], ["own", "common"])
     rows = named(results)
@@ -207,7 +219,7 @@ def test_interrupted_it_goes_on_to_the_same_results(
     out, first, second = tmp_path / "cut", Heard(stop_after=3), Heard()
     with pytest.raises(KeyboardInterrupt):
         compare(request(finished, backbones, out), BOUNDED, None, first)
-    assert not load_results(out)["finished"]
+    assert not load_results(out).finished
     results = compare(request(finished, backbones, out), BOUNDED, None, second)
     assert not set(first.keys) & set(second.keys)
     assert timeless(results) == timeless(whole)
@@ -241,7 +253,7 @@ def test_seeds_and_contenders_may_be_added(finished: Path, backbones: list[Path]
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"budget": ("samples", 3200)}, "budget"), ({}, "initialisation")],
+    [({"budget": Allowance("samples", 3200.0)}, "budget"), ({}, "initialisation")],
 )
 def test_other_settings_need_another_folder(
     change: dict[str, Any],
@@ -333,7 +345,10 @@ def test_random_search_takes_part_and_is_not_repeated(finished: Path, tmp_path: 
 
 def test_a_budget_in_seconds_bounds_the_training(finished: Path, tmp_path: Path) -> None:
     results = compare(
-        request(finished, [], tmp_path / "timed", seeds=1, budget=("seconds", 0.5)), BOUNDED, None, Heard()
+        request(finished, [], tmp_path / "timed", seeds=1, budget=Allowance("seconds", 0.5)),
+        BOUNDED,
+        None,
+        Heard(),
     )
     for arm in arms(results).values():
         for trial in arm["trials"]:
@@ -354,7 +369,9 @@ def test_on_fashion_mnist_networks_learn_and_bear_a_little_noise(tmp_path: Path)
     ]
     run = tiny_run(tmp_path, "run", *small, "search.limits.macs=1000000", "final.epochs=0")
     lenet = Path(__file__).parents[2] / "configs" / "backbones" / "lenet.net"
-    asked = Request([run], [lenet], tmp_path / "c", 1, ("samples", 3200), common=False, assessed=QUICK)
+    asked = Request(
+        [run], [lenet], tmp_path / "c", 1, Allowance("samples", 3200.0), common=False, assessed=QUICK
+    )
     rows = named(compare(asked, ["initialisation.terms=off"], root, Heard()))
     for name in ("lenet", "lenet-dense"):
         arm = rows[name]["arms"]["own"]
@@ -395,6 +412,6 @@ def test_equal_seeds_see_equal_data() -> None:
 def test_contenders_survive_json(compared: tuple[Path, dict[str, Any]]) -> None:
     stored = json.loads((compared[0] / "comparison.json").read_text())["contenders"]
     for values in stored:
-        contender = Contender.from_dict(values)
+        contender = from_json(Contender, values)
         assert isinstance(contender.spec, NetworkSpec)
-        assert json.loads(json.dumps(contender.to_dict())) == values
+        assert json.loads(json.dumps(to_json(contender))) == values

@@ -47,6 +47,7 @@ def results() -> dict[str, Any]:
             "time_steps": 4,
         },
         "budget": {"kind": "epochs", "amount": 1.0},
+        "settings": {},
         "seeds": list(SEEDS),
         "arms": ["own", "common"],
         "common_recipe": "ce-rate adamw lr=0.001",
@@ -91,12 +92,20 @@ def _contender(
         "source": f"runs/{name}",
         "sentence": "features conv",
         "problem": None,
+        "search": None,
         "parameters": parameters,
         "dense_parameters": round(parameters / ratio),
         "ratio": ratio,
         "dense_macs": round(energy * 1000),
         "neurons": depth * 1000,
-        "latency": {"threads": 1, "single_ms": energy / 500, "batch": 64, "throughput": 1e6 / energy},
+        "latency": {
+            "single_ms": energy / 500,
+            "single_ms_quartiles": [energy / 510, energy / 490],
+            "batch": 64,
+            "throughput": 1e6 / energy,
+            "threads": 1,
+            "device": "cpu",
+        },
         "arms": {
             "own": _arm(rng, name, accuracy, energy, depth),
             "common": _arm(rng, name, accuracy - 0.01, energy * 1.1, depth),
@@ -121,6 +130,7 @@ def _arm(rng: np.random.Generator, name: str, accuracy: float, energy: float, de
         "energy_gee_eq17_nj": _spread([energy / 3] * 3),
         "energy_operations_nj": _spread([energy / 2] * 3),
         "energy_with_memory_nj": _spread([energy] * 3),
+        "energy_dense_ann_nj": _spread([energy / 4] * 3),
         "against_reference": None
         if name == "evolved"
         else {**against, "p": 0.012, "p_holm": 0.096, "n": 3, "seeds_needed": 5},
@@ -135,6 +145,7 @@ def _arm(rng: np.random.Generator, name: str, accuracy: float, energy: float, de
                 "loss": 0.4,
                 "seconds": 30.0,
                 "steps": 900,
+                "start_steps": 0.0,
             }
             for seed, value in zip(SEEDS, found, strict=True)
         ],
@@ -158,7 +169,8 @@ def _unable() -> dict[str, Any]:
         "kind": "backbone",
         "twin": False,
         "source": "configs/backbones/vgg_large.net",
-        "sentence": None,
+        "sentence": "features conv",
+        "search": None,
         "problem": "pool-max size=2 leaves nothing of 512 x 1 x 1",
         **empty,
         "arms": {},

@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import math
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from made_results import nothing_yet, results
 from sklearn.isotonic import isotonic_regression
 
+from spenser_gee.comparison.results import Results
 from spenser_gee.report.comparison.sections import comparison_sections
+from spenser_gee.report.comparison.trade_off import pareto_front
 from spenser_gee.report.drawing.label_places import label_offsets, spread_out
 from spenser_gee.report.drawing.page import render
 from spenser_gee.report.drawing.section import Figure, Section, Table
-from spenser_gee.report.run.trade_off import pareto_front
 
 VALUES = st.integers(0, 12).map(float)  # few, so that equal ones are common
 
@@ -71,9 +73,13 @@ def test_many_numbers_at_one_place_are_all_elsewhere() -> None:
 # --- sections -----------------------------------------------------------------------------------------
 
 
+def sections_of(values: dict[str, Any]) -> list[Section]:
+    return comparison_sections(Results.from_dict(values))
+
+
 @functools.cache
 def sections_by_anchor() -> dict[str, Section]:
-    return {section.anchor: section for section in comparison_sections(results())}
+    return {section.anchor: section for section in sections_of(results())}
 
 
 def section(anchor: str) -> Section:
@@ -100,7 +106,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_a_page_of_them() -> None:
-    sections = comparison_sections(json.loads(json.dumps(results())))
+    sections = sections_of(json.loads(json.dumps(results())))
     anchors = ["comparison", "accuracy-size", "accuracy-energy", "robustness", "layer-rates"]
     assert [section.anchor for section in sections] == anchors
     check_page(render("Comparison", sections))
@@ -110,7 +116,7 @@ def test_it_says_what_was_compared_and_that_it_is_not_finished() -> None:
     (words,) = (part for part in section("comparison").parts if isinstance(part, str))
     assert "fashion-mnist, each trained for 1 epoch with 3 seeds" in words
     assert "not finished" in words
-    (done, *_) = comparison_sections({**results(), "finished": True})
+    (done, *_) = sections_of({**results(), "finished": True})
     assert "not finished" not in str(done.parts[0])
 
 
@@ -142,7 +148,7 @@ def test_accuracies_have_intervals_and_differences() -> None:
 def test_seeds_beyond_reach_are_not_called_unknown() -> None:
     changed = results()
     changed["contenders"][6]["arms"]["own"]["against_reference"]["seeds_needed"] = None
-    own = [part for part in comparison_sections(changed)[0].parts if isinstance(part, Table)][1]
+    own = [part for part in sections_of(changed)[0].parts if isinstance(part, Table)][1]
     assert column(own, "seeds needed")["lenet"] == "over 1000"
 
 
@@ -151,7 +157,7 @@ def test_what_searches_took() -> None:
     changed["contenders"][0]["search"] = {"evaluations": 143, "steps": 21766.0}
     (table,) = [
         part
-        for part in comparison_sections(changed)[0].parts
+        for part in sections_of(changed)[0].parts
         if isinstance(part, Table) and "evaluations" in part.columns
     ]
     assert table.rows == (("evolved", "runs/evolved", "143", "21,766"),)
@@ -210,27 +216,28 @@ def test_robustness_is_told_in_words() -> None:
 
 
 def test_before_the_first_trial_there_is_the_table_alone() -> None:
-    sections = comparison_sections(nothing_yet())
+    sections = sections_of(nothing_yet())
     assert [section.anchor for section in sections] == ["comparison"]
     check_page(render("Comparison", sections))
 
 
 def test_one_arm_and_no_contender() -> None:
     one = {**results(), "arms": ["own"], "common_recipe": None}
-    titles = [section.title for section in comparison_sections(one)]
+    titles = [section.title for section in sections_of(one)]
     assert len(titles) == 5
-    nobody = comparison_sections({**results(), "contenders": []})
+    nobody = sections_of({**results(), "contenders": []})
     check_page(render("Comparison", nobody))
 
 
-def test_null_levels_and_energies_are_left_out() -> None:
+def test_empty_curves_and_unknown_energies_are_left_out() -> None:
     values = results()
     own = values["contenders"][0]["arms"]["own"]
-    own["robustness"]["noise"][2][1] = None
     own["robustness"]["spike_drop"] = []
     own["energy_with_memory_nj"] = None
-    sections = {section.anchor: section for section in comparison_sections(values)}
+    sections = {section.anchor: section for section in sections_of(values)}
     parts = [part for part in sections["accuracy-energy"].parts if isinstance(part, Figure)]
     assert "1 evolved," not in parts[0].caption
     assert "1 evolved," in parts[1].caption
+    parts = [part for part in sections["robustness"].parts if isinstance(part, Figure)]
+    assert ["1 evolved," in part.caption for part in parts] == [True, False, True, True]
     check_page(render("Comparison", list(sections.values())))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.ground import Ground
+from spenser_gee.comparison.json_values import to_json
+from spenser_gee.comparison.orders import TrialOrder, TrialStart
 from spenser_gee.comparison.recipes import Arm, arm_spec
 from spenser_gee.comparison.request import Request
 from spenser_gee.data import SharedImages
@@ -16,6 +17,7 @@ from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job, WorkerStart, open_executor
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
+from spenser_gee.training.mode import Mode
 
 Key = tuple[str, Arm, int]
 """Contender, recipe, number of the seed."""
@@ -26,7 +28,7 @@ class Due:
     """One training to do, and all the trials that it is: with the common recipe as its own, a network has one result."""
 
     keys: tuple[Key, ...]
-    payload: Mapping[str, Any]
+    order: TrialOrder
 
 
 def due_trials(
@@ -34,7 +36,7 @@ def due_trials(
     arms: Sequence[Arm],
     seeds: int,
     ground: Ground,
-    done: Mapping[Key, Evaluation],
+    done: Container[Key],
 ) -> list[Due]:
     """What is not trained yet.
 
@@ -50,18 +52,14 @@ def due_trials(
             key: Key = (contender.name, arm, seed)
             if key not in done:
                 equal.setdefault(arm_spec(contender.spec, arm), []).append(key)
-        found += [Due(tuple(keys), _payload(spec, seed, ground)) for spec, keys in equal.items()]
+        found += [Due(tuple(keys), _order(spec, seed, ground)) for spec, keys in equal.items()]
     return found
 
 
-def _payload(spec: NetworkSpec, seed: int, ground: Ground) -> dict[str, Any]:
-    return {
-        "spec": spec.to_dict(),
-        # One draw for all contenders: the same order of batches, and the same noise.
-        "seed": derive_seed(ground.config.seed, "comparison", seed),
-        "steps": ground.steps,
-        "seconds": ground.seconds,
-    }
+def _order(spec: NetworkSpec, seed: int, ground: Ground) -> TrialOrder:
+    # One draw for all contenders: the same order of batches, and the same noise.
+    drawn = derive_seed(ground.config.seed, "comparison", seed)
+    return TrialOrder(spec, drawn, ground.steps, ground.seconds)
 
 
 def carry_out(
@@ -73,23 +71,22 @@ def carry_out(
     config, search = ground.config, ground.config.search
     # Held here for as long as workers start.
     train, test = SharedImages(ground.data.train), SharedImages(ground.data.test)
-    start = WorkerStart(
-        "spenser_gee.comparison.trial:make_evaluate",
-        {
-            "train_images": train.address,
-            "test_images": test.address,
-            "classes": ground.data.class_count,
-            "data": vars(ground.settings),
-            "initialisation": config.initialisation.model_dump(),
-            "training": config.training.model_dump(),
-            "assessed": asdict(request.assessed),
-            "device": str(ground.device),
-            "backend": ground.backend,
-            "threads": ground.threads,
-        },
-        (train.descriptor, test.descriptor),
+    start = TrialStart(
+        train_images=train.address,
+        test_images=test.address,
+        classes=ground.data.class_count,
+        data=ground.settings,
+        initialisation=config.initialisation,
+        mode=Mode.of_settings(config.training),
+        assessed=request.assessed,
+        device=str(ground.device),
+        backend=ground.backend,
+        threads=ground.threads,
     )
-    jobs = [Job(number, training.payload) for number, training in enumerate(due)]
-    with open_executor(start, search.workers, request.timeout, search.recycle) as executor:
+    worker = WorkerStart(
+        "spenser_gee.comparison.trial:make_trial", to_json(start), (train.descriptor, test.descriptor)
+    )
+    jobs = [Job(number, to_json(training.order)) for number, training in enumerate(due)]
+    with open_executor(worker, search.workers, request.timeout, search.recycle) as executor:
         for number, evaluation in executor.run(jobs):
             yield due[number].keys, evaluation

@@ -1,0 +1,39 @@
+"""What the workers of a comparison are told; it travels to them as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spenser_gee.comparison.json_values import Spec
+from spenser_gee.comparison.request import Assessed
+from spenser_gee.config import Initialisation
+from spenser_gee.fitness.task import DataSettings
+from spenser_gee.training.mode import Mode
+
+
+@dataclass(frozen=True)
+class TrialStart:
+    """What all trials of a worker have in common. train_images, test_images: `SharedImages.address`."""
+
+    train_images: Mapping[str, Any]
+    test_images: Mapping[str, Any]
+    classes: int
+    data: DataSettings
+    initialisation: Initialisation
+    mode: Mode
+    assessed: Assessed
+    device: str
+    backend: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class TrialOrder:
+    """One training. seed: of all draws. steps or seconds: the budget; what the inner search takes is a part of it."""
+
+    spec: Spec
+    seed: int
+    steps: int | None
+    seconds: float | None
