@@ -9,6 +9,7 @@ from pathlib import Path
 from spenser_gee.cli.console import output, print_json, say
 from spenser_gee.cli.progress import ProgressReporter
 from spenser_gee.config import load_config
+from spenser_gee.data import chooses_data, require_same
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
@@ -28,6 +29,7 @@ def train_command(
     as_json: bool,
 ) -> None:
     """See `app.train`."""
+    recorded = None
     if what.is_dir():
         if config_path is not None:
             raise input_error(f"--config {config_path}", "a run folder has its own configuration")
@@ -35,6 +37,7 @@ def train_command(
             best = folder.summary()["best"]
             if best is None:
                 raise input_error(str(what), "the run has no complete candidate to train")
+            recorded = None if chooses_data(overrides) else folder.data_record()
             grammar, sentence = grammar_of(folder, config_of(folder)), best["sentence"]
         # The run has its own copies of its grammar and of the first parent, which plays no part here.
         own = ["grammar=grammar.lark", "search.start=null"]
@@ -52,6 +55,7 @@ def train_command(
     target = out or _target(what)
     _require_writable(target)
     setup = set_up(config, grammar, data_root)
+    require_same(recorded, setup.identity, str(what))
     passes = epochs if epochs is not None else config.final.epochs
     say(f"training {what} for {passes} epochs on {setup.data.name}, {setup.device}; weights to {target}")
     with ProgressReporter() as reporter:

@@ -19,6 +19,7 @@ from typing import Any
 
 from spenser_gee.atomic import write_json
 from spenser_gee.comparison.contenders import Contender
+from spenser_gee.data import Identity, require_same
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.lock import take_lock
@@ -141,8 +142,11 @@ def _require_ours(path: Path) -> None:
 
 def _merged(path: Path, before: Definition, now: Definition) -> Definition:
     """Both, where they go together."""
+    data = now.settings.get("identity")  # An earlier version recorded none.
+    if data is not None:
+        require_same(before.settings.get("identity"), Identity.from_dict(data), str(path))
     keys = {**before.settings, **now.settings}
-    differ = [key for key in keys if before.settings.get(key) != now.settings.get(key)]
+    differ = [key for key in keys if key != "identity" and before.settings.get(key) != now.settings.get(key)]
     if differ:
         shown = "; ".join(
             f"{key}: {before.settings.get(key)} before, {now.settings.get(key)} now" for key in differ

@@ -12,7 +12,7 @@ import torch
 
 from spenser_gee.comparison.request import BudgetKind, Request
 from spenser_gee.config import Config, load_config
-from spenser_gee.data import Dataset
+from spenser_gee.data import Dataset, Identity, chooses_data, require_same
 from spenser_gee.errors import input_error
 from spenser_gee.fitness.task import DataSettings, choose_device
 from spenser_gee.network.backends import resolve_backend
@@ -29,6 +29,7 @@ class Ground:
     config: Config
     search: Config
     data: Dataset
+    identity: Identity
     settings: DataSettings
     device: torch.device
     backend: str
@@ -72,9 +73,15 @@ def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | 
     device = choose_device(config.device)
     backend = resolve_backend(config.backend, device)
     data = settings.load()
+    identity = Identity.of(data)
+    if not chooses_data(overrides):
+        for path in request.runs:
+            with RunFolder.open(path) as run:
+                require_same(run.data_record(), identity, str(path))
     budget = request.budget or ("epochs", float(config.final.epochs))
     steps = _steps(budget, len(data.train), settings.batch_size)
-    return Ground(config, search, data, settings, device, backend, config.threads or 1, budget, steps)
+    threads = config.threads or 1
+    return Ground(config, search, data, identity, settings, device, backend, threads, budget, steps)
 
 
 def _require_meaning(overrides: Sequence[str]) -> None:
@@ -128,6 +135,7 @@ def trial_settings(request: Request, ground: Ground) -> dict[str, Any]:
     data = {key: value for key, value in vars(ground.settings).items() if key not in _PLACES}
     return {
         "data": {**data, "images": list(ground.data.train.images.shape)},
+        "identity": ground.identity.to_dict(),
         "seed": config.seed,
         "budget": {"kind": kind, "amount": amount},
         "initialisation": config.initialisation.model_dump(),

@@ -1,9 +1,10 @@
-"""Data: reading (datasets), dividing (splits), sharing between processes (shared), feeding (batches) and varying
-(augment) labelled images."""
+"""Data: reading (datasets), knowing again (identity), dividing (splits), sharing between processes (shared), feeding
+(batches) and varying (augment) labelled images."""
 
 from spenser_gee.data.augment import crop, cutout, flip, shift
 from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
 from spenser_gee.data.datasets import DATASET_NAMES, canonical_name, load_dataset, resolve_root
+from spenser_gee.data.identity import Identity, OtherData, chooses_data, require_same
 from spenser_gee.data.image_data import Dataset, ImageData
 from spenser_gee.data.shared import SharedImages, map_images
 from spenser_gee.data.splits import Split, split
@@ -14,10 +15,13 @@ __all__ = [
     "Batch",
     "Batches",
     "Dataset",
+    "Identity",
     "ImageData",
+    "OtherData",
     "SharedImages",
     "Split",
     "canonical_name",
+    "chooses_data",
     "crop",
     "cutout",
     "evaluation_batches",
@@ -25,6 +29,7 @@ __all__ = [
     "import_torchvision",
     "load_dataset",
     "map_images",
+    "require_same",
     "resolve_root",
     "shift",
     "split",

@@ -3,6 +3,7 @@
 config.yaml         the resolved configuration     run.sqlite   everything that happened, see `database`
 grammar.lark        the grammar's text             weights/     trained weights of candidates
 start.net           the first parent, if given
+data.json           what the data are
 environment.json    versions, hardware, command    best.safetensors, last.safetensors
 lock                held by the process that writes
 """
@@ -51,10 +52,11 @@ class RunFolder:
         grammar_sha256: str,
         environment: Mapping[str, Any],
         start: str | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """A new run folder, locked for writing. InputError where something lies there already.
 
-        start: the text of the first parent's sentence.
+        start: the text of the first parent's sentence. data: what the data are (`data.Identity`), JSON-able.
         """
         path = Path(path)
         require_free(path)
@@ -71,6 +73,8 @@ class RunFolder:
             if start is not None:
                 write_text(path / "start.net", start)
             write_json(path / "environment.json", environment)
+            if data is not None:
+                write_json(path / "data.json", data)
             (path / "weights").mkdir()
             # The database comes last: with it the folder is a run folder.
             meta = {"grammar_canonical": grammar_canonical, "grammar_sha256": grammar_sha256}
@@ -142,13 +146,11 @@ class RunFolder:
 
     def environment(self) -> dict[str, Any]:
         """What `describe_environment` found at the start."""
-        try:
-            values: dict[str, Any] = json.loads(self._text("environment.json"))
-        except (ValueError, RecursionError) as error:
-            raise input_error(str(self.path / "environment.json"), f"not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise input_error(str(self.path / "environment.json"), "expected a JSON object")
-        return values
+        return self._json("environment.json")
+
+    def data_record(self) -> dict[str, Any] | None:
+        """What the run's data are; None where an earlier version began it and did not record that."""
+        return self._json("data.json") if (self.path / "data.json").exists() else None
 
     def generations_done(self) -> int:
         """How many generations are finished."""
@@ -160,6 +162,10 @@ class RunFolder:
         """The configuration that the run goes on with."""
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         write_text(self.path / "config.yaml", text)
+
+    def write_data_record(self, data: Mapping[str, Any]) -> None:
+        """What the data are, for a run that has no record of it yet."""
+        write_json(self.path / "data.json", data)
 
     def adopt_grammar(
         self,
@@ -414,6 +420,15 @@ class RunFolder:
             return (self.path / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise input_error(str(self.path / name), f"cannot be read: {error}") from error
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            values: dict[str, Any] = json.loads(self._text(name))
+        except (ValueError, RecursionError) as error:
+            raise input_error(str(self.path / name), f"not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise input_error(str(self.path / name), "expected a JSON object")
+        return values
 
     def _meta(self, key: str) -> str:
         with self.trusting():

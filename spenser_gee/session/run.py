@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spenser_gee.config import Config
+from spenser_gee.data import require_same
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Executor, Job, open_executor
@@ -75,6 +76,7 @@ def start_run(
         grammar.sha256,
         environment,
         start,
+        setup.identity.to_dict(),
     )
     with folder:
         folder.event("start")
@@ -98,7 +100,7 @@ def resume_run(
         changes: dotted key -> value, of `CHANGEABLE`.
         grammar_path: an edited grammar to go on with; by default the run folder's own.
         drop_unreadable: go on although some stored networks are not in the edited grammar.
-        warn: gets messages on an edited grammar, and that there is nothing to do.
+        warn: gets messages on an edited grammar, on data that were not recorded, and that there is nothing to do.
     """
     with RunFolder.open(path, write=True) as folder:
         config = _changed(config_of(folder), changes or {})
@@ -109,11 +111,13 @@ def resume_run(
             grammar = open_grammar(grammar_path)
             config = config.model_copy(update={"grammar": str(grammar_path.resolve())})
         setup = set_up(_with_own_start(folder, config), grammar, data_root)
+        require_same(folder.data_record(), setup.identity, str(path))
         _check_parent(setup, folder)
         _compare_backend(setup, folder, warn)
         if grammar.sha256 != folder.grammar_sha256():
             adopt_grammar(folder, grammar, drop_unreadable, warn)
         folder.write_config(_resolved(config, setup))
+        _record_data(setup, folder, warn)
         if announce is not None:
             announce(setup)
         if _nothing_to_do(setup, folder):
@@ -205,6 +209,15 @@ def _compare_backend(setup: Setup, folder: RunFolder, warn: Callable[[str], None
         warn(
             f"The neurons ran on the {before} backend when this run began, and run on {setup.backend} now: "
             f"results may differ in their last digits (--set backend={before} keeps it, where it works)"
+        )
+
+
+def _record_data(setup: Setup, folder: RunFolder, warn: Callable[[str], None]) -> None:
+    """An earlier version recorded no data; from now on they are these."""
+    if folder.data_record() is None:
+        folder.write_data_record(setup.identity.to_dict())
+        warn(
+            "Nothing was known of the run's data, as an earlier version began it: data.json records these now."
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from spenser_gee.config import Config, Mutation
-from spenser_gee.data import Dataset, SharedImages, map_images, resolve_root, split
+from spenser_gee.data import Dataset, Identity, SharedImages, map_images, resolve_root, split
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
 from spenser_gee.fitness.task import DataSettings, choose_device
@@ -43,6 +43,7 @@ _ALL_THREADS = torch.get_num_threads()
 class Setup:
     """Everything that a run is made of.
 
+    identity: of `data`.
     shared: the training images of `data` for workers, who read the same memory.
     backend: of the neurons, resolved.
     threads: of each process that evaluates candidates. training_threads: of the training after the search.
@@ -51,6 +52,7 @@ class Setup:
     config: Config
     grammar: Grammar
     data: Dataset
+    identity: Identity
     shared: SharedImages
     data_settings: DataSettings
     device: torch.device
@@ -123,7 +125,17 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     threads = config.threads or 1
     training_threads = config.threads or _ALL_THREADS
     return Setup(
-        config, grammar, data, shared, settings, device, backend, threads, training_threads, strategy
+        config,
+        grammar,
+        data,
+        Identity.of(data),
+        shared,
+        settings,
+        device,
+        backend,
+        threads,
+        training_threads,
+        strategy,
     )
 
 

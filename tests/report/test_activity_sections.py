@@ -22,7 +22,7 @@ from sklearn.metrics import confusion_matrix
 from tiny_networks import SHAPE, STEPS, network_of
 from tiny_runs import GRAMMAR, tiny_run
 
-from spenser_gee.data import Dataset, ImageData, load_dataset, split
+from spenser_gee.data import Dataset, ImageData, OtherData, load_dataset, split
 from spenser_gee.fitness.task import DataSettings
 from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Input, MaxPool, NetworkSpec
 from spenser_gee.report.drawing.page import render
@@ -300,6 +300,10 @@ def test_other_data_are_not_shown_to_it(copied: Path, monkeypatch: pytest.Monkey
     data = load_dataset("digits", None)
     fewer = dataclasses.replace(data, classes=data.classes[:9])
     monkeypatch.setattr(DataSettings, "load", lambda self: fewer)
+    with pytest.raises(OtherData, match="10 classes before, 9 now"):
+        sections_of(copied)
+    # A run of an earlier version has no record of its data; its network knows some of them.
+    (copied / "data.json").unlink()
     (section,) = sections_of(copied)
     assert "9 classes" in words(section)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spenser_gee.assessment.running import evaluating
 from spenser_gee.config import Config
-from spenser_gee.data import Dataset
+from spenser_gee.data import Dataset, Identity, require_same
 from spenser_gee.errors import input_error
 from spenser_gee.fitness.task import choose_device, make_task, source_of
 from spenser_gee.network import layers
@@ -87,6 +87,7 @@ def find_subject(run: RunFolder, data_root: str | None) -> Subject | None:
     # A report looks at what is there.
     settings = replace(data_settings(config, data_root), download=False)
     data = settings.load()
+    require_same(run.data_record(), Identity.of(data), str(run.path))
     if (data.input_shape, data.class_count) != (saved.input_shape, saved.classes):
         raise input_error(
             settings.dataset,
