@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from spenser_gee.data import load_dataset
-from spenser_gee.data.image_data import Dataset
+from spenser_gee.data.samples import Dataset
 from spenser_gee.fitness.evaluate import Task
 from spenser_gee.fitness.task import DataSettings, make_task
 from spenser_gee.network.build import SpikingNetwork, build_network

@@ -118,7 +118,7 @@ def _facts(ground: Ground) -> dict[str, Any]:
             "test_images": len(data.test),
             "input_shape": list(data.input_shape),
             "classes": data.class_count,
-            "time_steps": ground.settings.time_steps,
+            "time_steps": ground.time_steps,
         },
         "environment": describe_environment(ground.config.seed),
     }

@@ -38,6 +38,11 @@ class Ground:
     steps: int | None
 
     @property
+    def time_steps(self) -> int:
+        """T: of the data where they have time, else of the coding."""
+        return self.data.train.recorded_steps or self.settings.time_steps
+
+    @property
     def seconds(self) -> float | None:
         """Of a training, where the budget is in seconds."""
         return self.budget[1] if self.steps is None else None
@@ -134,7 +139,7 @@ def trial_settings(request: Request, ground: Ground) -> dict[str, Any]:
     kind, amount = ground.budget
     data = {key: value for key, value in vars(ground.settings).items() if key not in _PLACES}
     return {
-        "data": {**data, "images": list(ground.data.train.images.shape)},
+        "data": {**data, "images": [len(ground.data.train), *ground.data.input_shape]},
         "identity": ground.identity.to_dict(),
         "seed": config.seed,
         "budget": {"kind": kind, "amount": amount},

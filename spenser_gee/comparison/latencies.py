@@ -42,7 +42,7 @@ def measure_latencies(folder: ComparisonFolder, contenders: Sequence[Contender],
 def _measure(contender: Contender, ground: Ground) -> dict[str, Any]:
     source = source_of(ground.data.test, ground.settings, ground.device, BATCH)
     plan = contender.plan(ground.data.input_shape, ground.data.class_count)
-    network = build_network(plan, ground.settings.time_steps, seed=0).to(ground.device)
+    network = build_network(plan, source.time_steps, seed=0).to(ground.device)
     images, _ = next(source.once())
     signal = source.stimulus(contender.spec, 0, augment=False)(images)
     found = latency(network, signal, batch_size=BATCH)

@@ -14,7 +14,7 @@ from spenser_gee.assessment.energy import energy
 from spenser_gee.assessment.operations import count_operations
 from spenser_gee.assessment.robustness import robustness
 from spenser_gee.comparison.request import Assessed
-from spenser_gee.data import map_images
+from spenser_gee.data import map_samples
 from spenser_gee.evaluation import Evaluation, Status
 from spenser_gee.fitness.task import DataSettings, choose_device, source_of
 from spenser_gee.initialisation.evolve import InnerSettings, evolve_start
@@ -56,7 +56,7 @@ def make_evaluate(
     backend: str,
     threads: int,
 ) -> Callable[[Mapping[str, Any], float], Evaluation]:
-    """Maps the images (`SharedImages.address`); returns evaluate(payload, deadline).
+    """Maps the images (`SharedSamples.address`); returns evaluate(payload, deadline).
 
     The payload: spec, seed (of all draws), steps or seconds (the budget; what the inner search takes is a part of
     it). The fitness of the evaluation is the accuracy on Test.
@@ -66,9 +66,9 @@ def make_evaluate(
     use_backend(backend)
     torch.set_num_threads(threads)
     place, settings, wanted = choose_device(device), DataSettings(**data), Assessed(**assessed)
-    test = map_images(**test_images)
+    test = map_samples(**test_images)
     bench = _Bench(
-        source_of(map_images(**train_images), settings, place),
+        source_of(map_samples(**train_images), settings, place),
         source_of(test, settings, place),
         source_of(test, settings, place, wanted.images),
         InnerSettings(**initialisation),
@@ -85,8 +85,7 @@ def make_evaluate(
 
 def _trial(payload: Mapping[str, Any], bench: _Bench, deadline: float) -> Evaluation:
     spec, seed = NetworkSpec.from_dict(payload["spec"]), int(payload["seed"])
-    channels, height, width = bench.learned.data.images.shape[1:]
-    plan = plan_network(spec, (channels, height, width), bench.classes)
+    plan = plan_network(spec, bench.learned.data.input_shape, bench.classes)
     source = bench.learned
     network = build_network(plan, source.time_steps, derive_seed(seed, "weights")).to(source.device)
     budget = Budget(payload["steps"], payload["seconds"])

@@ -11,7 +11,7 @@ from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.ground import Ground
 from spenser_gee.comparison.recipes import Arm, arm_spec
 from spenser_gee.comparison.request import Request
-from spenser_gee.data import SharedImages
+from spenser_gee.data import SharedSamples
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job, WorkerStart, open_executor
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -72,7 +72,7 @@ def carry_out(
         return
     config, search = ground.config, ground.config.search
     # Held here for as long as workers start.
-    train, test = SharedImages(ground.data.train), SharedImages(ground.data.test)
+    train, test = SharedSamples(ground.data.train), SharedSamples(ground.data.test)
     start = WorkerStart(
         "spenser_gee.comparison.trial:make_evaluate",
         {

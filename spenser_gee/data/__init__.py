@@ -5,8 +5,8 @@ from spenser_gee.data.augment import crop, cutout, flip, shift
 from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
 from spenser_gee.data.datasets import DATASET_NAMES, canonical_name, load_dataset, resolve_root
 from spenser_gee.data.identity import Identity, OtherData, chooses_data, require_same
-from spenser_gee.data.image_data import Dataset, ImageData
-from spenser_gee.data.shared import SharedImages, map_images
+from spenser_gee.data.samples import Dataset, Samples
+from spenser_gee.data.shared import SharedSamples, map_samples
 from spenser_gee.data.splits import Split, split
 from spenser_gee.data.torchvision_import import import_torchvision
 
@@ -16,9 +16,9 @@ __all__ = [
     "Batches",
     "Dataset",
     "Identity",
-    "ImageData",
     "OtherData",
-    "SharedImages",
+    "Samples",
+    "SharedSamples",
     "Split",
     "canonical_name",
     "chooses_data",
@@ -28,7 +28,7 @@ __all__ = [
     "flip",
     "import_torchvision",
     "load_dataset",
-    "map_images",
+    "map_samples",
     "require_same",
     "resolve_root",
     "shift",

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from spenser_gee.data.digits import load_digits
-from spenser_gee.data.image_data import Dataset
 from spenser_gee.data.image_folder import load_image_folder
+from spenser_gee.data.samples import Dataset
 from spenser_gee.data.torchvision_sets import SOURCES, load_torchvision_set, missing_data
 from spenser_gee.errors import input_error, nearest
 

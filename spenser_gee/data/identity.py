@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spenser_gee.data.image_data import Dataset, ImageData
+from spenser_gee.data.samples import Dataset, Samples
 from spenser_gee.errors import Finding, InputError, Place, input_error
 
 # With these a person says which data, and no longer that they are those of a run.
@@ -22,16 +22,16 @@ class OtherData(InputError):
 
 @dataclass(frozen=True)
 class PartIdentity:
-    """One part of a data set. sha256: of its labels (int64), then its images, in their order."""
+    """One part of a data set. sha256: of its labels (int64), then its inputs, in their order."""
 
     count: int
     sha256: str
 
     @staticmethod
-    def of(part: ImageData) -> PartIdentity:
+    def of(part: Samples) -> PartIdentity:
         """Of the contents, wherever they lie."""
         digest = hashlib.sha256()
-        for tensor in (part.labels, part.images):
+        for tensor in (part.labels, part.inputs):
             digest.update(tensor.cpu().contiguous().numpy().data)
         return PartIdentity(len(part), digest.hexdigest())
 
@@ -41,7 +41,7 @@ class Identity:
     """What decides whether two data sets are the same one; where they lie does not.
 
     classes: in the order of their labels, as they are recorded: letters with accents in their composed form, which
-    file systems change, and bytes that are no text written out.
+    file systems change, and bytes that are no text written out. shape: (T', C, H, W) of a sample.
     """
 
     dataset: str
@@ -56,7 +56,7 @@ class Identity:
         return Identity(
             data.name,
             tuple(_recorded(name) for name in data.classes),
-            tuple(data.train.images.shape[1:]),
+            tuple(data.train.inputs.shape[1:]),
             PartIdentity.of(data.train),
             PartIdentity.of(data.test),
         )
@@ -82,17 +82,17 @@ class Identity:
         if self.dataset != now.dataset:
             found.append(f'data set "{self.dataset}" before, "{now.dataset}" now')
         if self.shape != now.shape:
-            found.append(f"images of {_product(self.shape)} before, {_product(now.shape)} now")
+            found.append(f"samples of shape {_product(self.shape)} before, {_product(now.shape)} now")
         if self.classes != now.classes:
             found.append(_class_difference(self.classes, now.classes))
         parts = {"training": (self.train, now.train), "test": (self.test, now.test)}
         for word, (before, after) in parts.items():
             if before.count != after.count:
-                found.append(f"{before.count:,} {word} images before, {after.count:,} now")
+                found.append(f"{before.count:,} {word} samples before, {after.count:,} now")
         if found:
             return found
         other = [word for word, (before, after) in parts.items() if before != after]
-        return [f"same classes and sizes, but other {' and '.join(other)} images or labels"] if other else []
+        return [f"same classes and sizes, but other {' and '.join(other)} samples or labels"] if other else []
 
 
 def require_same(recorded: Mapping[str, Any] | None, now: Identity, where: str) -> None:

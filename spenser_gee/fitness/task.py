@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from spenser_gee.data import Dataset, ImageData, load_dataset, split
+from spenser_gee.data import Dataset, Samples, load_dataset, split
 from spenser_gee.errors import input_error
 from spenser_gee.fitness.evaluate import Task
 from spenser_gee.training.source import Source
@@ -35,24 +35,19 @@ class DataSettings:
         )
 
 
-def make_task(
-    train: ImageData, classes: int, settings: DataSettings, seed: int, device: torch.device
-) -> Task:
+def make_task(train: Samples, classes: int, settings: DataSettings, seed: int, device: torch.device) -> Task:
     """EvoTrain and Fitness of the training data, split by the run's seed, on `device`."""
     parts = split(train.labels, seed, settings.fitness_share, settings.train_subset)
     there = train.to(device)
-    channels, height, width = train.images.shape[1:]
     return Task(
         Source(there, parts.evo_train.to(device), settings.batch_size, settings.time_steps),
         Source(there, parts.fitness.to(device), settings.batch_size, settings.time_steps),
-        (channels, height, width),
+        train.input_shape,
         classes,
     )
 
 
-def source_of(
-    data: ImageData, settings: DataSettings, device: torch.device, most: int | None = None
-) -> Source:
+def source_of(data: Samples, settings: DataSettings, device: torch.device, most: int | None = None) -> Source:
     """All images, or the first `most`."""
     there = data.to(device)
     indices = torch.arange(len(data) if most is None else min(most, len(data)), device=device)

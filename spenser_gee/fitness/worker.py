@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from spenser_gee.data import map_images
+from spenser_gee.data import map_samples
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluate import evaluate
 from spenser_gee.fitness.task import DataSettings, choose_device, make_task
@@ -35,7 +35,7 @@ def make_evaluate(
     backend: str,
     threads: int | None,
 ) -> Callable[[Mapping[str, Any], float], Evaluation]:
-    """Maps the training images (`images`: a `SharedImages.address`); returns evaluate(payload, deadline).
+    """Maps the training images (`images`: a `SharedSamples.address`); returns evaluate(payload, deadline).
 
     The payload: spec, sentence, seed (of the draws), save (where the trained weights go), parent (weights
     whose genes may be inherited, or None), rival (the curve of a training that it has to keep up with, or None).
@@ -47,7 +47,7 @@ def make_evaluate(
         torch.set_num_threads(threads)
     place = choose_device(device)
     settings = DataSettings(**data)
-    task = make_task(map_images(**images), classes, settings, seed, place)
+    task = make_task(map_samples(**images), classes, settings, seed, place)
     budget = resolve_budget(training, task.evo_train.steps_per_epoch)
     inner = InnerSettings(**initialisation)
     mode = Mode.of_settings(training)

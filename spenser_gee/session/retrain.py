@@ -38,9 +38,9 @@ def retrain(
     torch.set_num_threads(setup.training_threads)
     use_backend(setup.backend)
     seed = derive_seed(config.seed, "retrain")
-    network = build_network(plan, config.data.time_steps, derive_seed(seed, "weights")).to(setup.device)
-    network.use_generator(torch.Generator(setup.device).manual_seed(derive_seed(seed, "start dropout")))
     source = train_source(setup)
+    network = build_network(plan, source.time_steps, derive_seed(seed, "weights")).to(setup.device)
+    network.use_generator(torch.Generator(setup.device).manual_seed(derive_seed(seed, "start dropout")))
     inner = InnerSettings(**config.initialisation.model_dump())
     steps = epochs * source.steps_per_epoch
     record = evolve_start(
@@ -49,7 +49,7 @@ def retrain(
     tensors, notes = start_to_save(record.start)
     sentence = sentence_of(genotype, setup.grammar)
     saved = SavedNetwork(
-        network, spec, sentence, data.input_shape, data.class_count, config.data.time_steps, tensors, notes
+        network, spec, sentence, data.input_shape, data.class_count, source.time_steps, tensors, notes
     )
     result = train_and_test(setup, saved, epochs, target, progress)
     return {"sentence": sentence, "weights": str(target), **record.to_dict(), **result}

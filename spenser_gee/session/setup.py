@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from spenser_gee.config import Config, Mutation
-from spenser_gee.data import Dataset, Identity, SharedImages, map_images, resolve_root, split
+from spenser_gee.data import Dataset, Identity, SharedSamples, map_samples, resolve_root, split
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
 from spenser_gee.fitness.task import DataSettings, choose_device
@@ -53,7 +53,7 @@ class Setup:
     grammar: Grammar
     data: Dataset
     identity: Identity
-    shared: SharedImages
+    shared: SharedSamples
     data_settings: DataSettings
     device: torch.device
     backend: str
@@ -110,8 +110,8 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     # Workers split for themselves: here it is only tried, before anything is written.
     split(data.train.labels, config.seed, settings.fitness_share, settings.train_subset)
     # In memory once for all processes, this one too.
-    shared = SharedImages(data.train)
-    data = replace(data, train=map_images(**shared.address))
+    shared = SharedSamples(data.train)
+    data = replace(data, train=map_samples(**shared.address))
     space = make_space(config, grammar, data)
     start = _start_genotype(config, grammar, space)
     search = config.search

@@ -46,7 +46,7 @@ class SavedNetwork:
         values = to_unit(images) if images.dtype == torch.uint8 else images.to(torch.float32)
         stimulus = Stimulus(self.spec, self.time_steps, seed, device, augment=False)
         self.network.eval()
-        output = self.network(stimulus(values), membrane=needs_membrane(self.spec.loss))
+        output = self.network(stimulus(values.unsqueeze(1)), membrane=needs_membrane(self.spec.loss))
         return decision_values(self.spec.loss, output).argmax(1)
 
 

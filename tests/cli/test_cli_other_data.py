@@ -73,10 +73,10 @@ def darkened(root: Path) -> None:
 
 CHANGES: list[tuple[Callable[[Path], None], str]] = [
     (renamed, 'without "bright" and with a new "light"'),
-    (swapped, "same classes and sizes, but other training images or labels"),
+    (swapped, "same classes and sizes, but other training samples or labels"),
     (added, '2 classes before, 3 now, with a new "extra"'),
-    (removed, "40 training images before, 39 now"),
-    (darkened, "other test images"),
+    (removed, "40 training samples before, 39 now"),
+    (darkened, "other test samples"),
 ]
 
 
@@ -125,7 +125,7 @@ def test_the_same_data_elsewhere_are_taken(here: Path, capsys: Captured, name: s
 def test_what_is_recorded(made: Path) -> None:
     found = json.loads((made / "run" / "data.json").read_text())
     assert (found["dataset"], found["classes"]) == ("image-folder", list(CLASSES))
-    # Of all training images, though the search uses 20 of them.
+    # Of all training samples, though the search uses 20 of them.
     assert (found["train"]["count"], found["test"]["count"]) == (2 * TRAIN, 8)
 
 
@@ -154,7 +154,7 @@ def test_a_comparison_that_goes_on_keeps_to_its_data(here: Path, capsys: Capture
     before = contents(here / "comparison")
     code, _, errors = cli_main(capsys, *arguments_of("compare", here), *chosen)
     assert code == 2
-    assert "40 training images before, 39 now" in " ".join(errors.split())
+    assert "40 training samples before, 39 now" in " ".join(errors.split())
     assert contents(here / "comparison") == before
     elsewhere = [
         here / "another" if each == here / "comparison" else each for each in arguments_of("compare", here)

@@ -11,17 +11,17 @@ import unicodedata
 import pytest
 import torch
 
-from spenser_gee.data import Dataset, Identity, ImageData, OtherData, chooses_data, require_same
+from spenser_gee.data import Dataset, Identity, OtherData, Samples, chooses_data, require_same
 from spenser_gee.errors import InputError
 
 
-def part(count: int, seed: int = 0) -> ImageData:
+def part(count: int, seed: int = 0) -> Samples:
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(256, (count, 1, 3, 4), dtype=torch.uint8, generator=generator)
-    return ImageData(images, torch.arange(count) % 2)
+    return Samples.of_images(images, torch.arange(count) % 2)
 
 
-def made(train: ImageData | None = None, test: ImageData | None = None, **values: object) -> Dataset:
+def made(train: Samples | None = None, test: Samples | None = None, **values: object) -> Dataset:
     data = Dataset("made", train or part(6), test or part(4, seed=1), ("cat", "dog"))
     return dataclasses.replace(data, **values)  # type: ignore[arg-type]
 
@@ -40,7 +40,7 @@ def test_it_is_the_same_after_json_and_in_whatever_layout_the_data_lie() -> None
     identity = Identity.of(made())
     assert Identity.from_dict(json.loads(json.dumps(identity.to_dict()))) == identity
     turned = part(6)
-    turned = ImageData(turned.images.transpose(2, 3).contiguous().transpose(2, 3), turned.labels)
+    turned = Samples.of_images(turned.images.transpose(2, 3).contiguous().transpose(2, 3), turned.labels)
     assert not turned.images.is_contiguous()
     assert told(made(train=turned)) == ""
 
@@ -50,19 +50,21 @@ def test_every_difference_is_named() -> None:
     assert told(made(classes=("cat", "eel"))) == '2 classes before, 2 now, without "dog" and with a new "eel"'
     assert told(made(classes=("cat", "dog", "eel"))) == '2 classes before, 3 now, with a new "eel"'
     assert told(made(classes=("dog", "cat"))) == "the classes are in another order"
-    assert told(made(train=part(7))) == "6 training images before, 7 now"
-    assert told(made(test=part(1)), made(test=part(1000))) == "1,000 test images before, 1 now"
-    wide = ImageData(torch.zeros(6, 1, 3, 5, dtype=torch.uint8), torch.zeros(6, dtype=torch.int64))
-    assert told(made(train=wide, test=wide)).startswith("images of 1 x 3 x 4 before, 1 x 3 x 5 now; ")
+    assert told(made(train=part(7))) == "6 training samples before, 7 now"
+    assert told(made(test=part(1)), made(test=part(1000))) == "1,000 test samples before, 1 now"
+    wide = Samples.of_images(torch.zeros(6, 1, 3, 5, dtype=torch.uint8), torch.zeros(6, dtype=torch.int64))
+    assert told(made(train=wide, test=wide)).startswith(
+        "samples of shape 1 x 1 x 3 x 4 before, 1 x 1 x 3 x 5 now; "
+    )
 
 
 def test_equal_sizes_do_not_hide_other_contents() -> None:
     swapped = part(6)
     swapped.images[[1, 2]] = swapped.images[[2, 1]]
-    assert told(made(train=swapped)) == "same classes and sizes, but other training images or labels"
-    labels = ImageData(part(4, seed=1).images, 1 - part(4).labels)
-    assert told(made(test=labels)) == "same classes and sizes, but other test images or labels"
-    assert "other training and test images" in told(made(train=swapped, test=labels))
+    assert told(made(train=swapped)) == "same classes and sizes, but other training samples or labels"
+    labels = Samples.of_images(part(4, seed=1).images, 1 - part(4).labels)
+    assert told(made(test=labels)) == "same classes and sizes, but other test samples or labels"
+    assert "other training and test samples" in told(made(train=swapped, test=labels))
 
 
 def test_many_new_classes_are_not_all_listed() -> None:
@@ -83,7 +85,7 @@ def test_a_record_is_required_to_fit_where_there_is_one() -> None:
     now = Identity.of(made())
     require_same(None, now, "runs/x")
     require_same(now.to_dict(), now, "runs/x")
-    with pytest.raises(OtherData, match=r"runs/x: .*other data.*6 training images before, 7 now") as caught:
+    with pytest.raises(OtherData, match=r"runs/x: .*other data.*6 training samples before, 7 now") as caught:
         require_same(now.to_dict(), Identity.of(made(train=part(7))), "runs/x")
     assert "--data-root" in caught.value.findings[0].remedy
     for damaged in ({}, {**now.to_dict(), "train": 5}, {**now.to_dict(), "classes": None}):
@@ -101,8 +103,8 @@ def test_seventy_thousand_images_take_less_than_a_second() -> None:
     images = torch.zeros(60_000, 1, 28, 28, dtype=torch.uint8)
     data = Dataset(
         "big",
-        ImageData(images, torch.zeros(60_000, dtype=torch.int64)),
-        ImageData(images[:10_000], torch.zeros(10_000, dtype=torch.int64)),
+        Samples.of_images(images, torch.zeros(60_000, dtype=torch.int64)),
+        Samples.of_images(images[:10_000], torch.zeros(10_000, dtype=torch.int64)),
         ("a",),
     )
     begun = time.process_time()

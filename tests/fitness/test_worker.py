@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny_networks import SETTINGS, digits, gene_spec, gene_unit
 
-from spenser_gee.data import SharedImages
+from spenser_gee.data import SharedSamples
 from spenser_gee.errors import InputError
 from spenser_gee.fitness.task import choose_device
 from spenser_gee.fitness.worker import make_evaluate, resolve_budget
@@ -31,7 +31,7 @@ INNER = {
 
 
 def worker(inherit: str = "trained", training: dict[str, Any] | None = None) -> Any:
-    shared = SharedImages(digits().train)
+    shared = SharedSamples(digits().train)
     values = {
         "data": dataclasses.asdict(SETTINGS),
         "images": shared.address,

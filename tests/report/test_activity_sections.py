@@ -22,7 +22,7 @@ from sklearn.metrics import confusion_matrix
 from tiny_networks import SHAPE, STEPS, network_of
 from tiny_runs import GRAMMAR, tiny_run
 
-from spenser_gee.data import Dataset, ImageData, OtherData, load_dataset, split
+from spenser_gee.data import Dataset, OtherData, Samples, load_dataset, split
 from spenser_gee.fitness.task import DataSettings
 from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Input, MaxPool, NetworkSpec
 from spenser_gee.report.drawing.page import render
@@ -100,7 +100,7 @@ def test_the_confusions_are_those_of_the_answers(noisy: Path) -> None:
     )
     guesses = []
     with torch.no_grad():
-        for images in (test.images.float() / 255).split(4 * 32):
+        for images in (test.inputs.float() / 255).split(4 * 32):
             output = saved.network(stimulus(images), membrane=needs_membrane(saved.spec.loss))
             guesses.append(decision_values(saved.spec.loss, output).argmax(1))
     expected = confusion_matrix(test.labels, torch.cat(guesses), labels=range(10))
@@ -171,7 +171,7 @@ def _subject(spec: NetworkSpec) -> Subject:
     saved = SavedNetwork(network, spec, "", SHAPE, 10, STEPS, {}, {})
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (3, *SHAPE), dtype=torch.uint8, generator=generator)
-    data = ImageData(images, torch.arange(3))
+    data = Samples.of_images(images, torch.arange(3))
     source = Source(data, torch.arange(3), 16, STEPS)
     return Subject(saved, PLAIN, Dataset("made", data, data, tuple("abcdefghij")), source, "Test", None, 0)
 

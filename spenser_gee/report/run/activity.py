@@ -56,7 +56,7 @@ def _samples(subject: Subject) -> Section:
     firings, guesses = fire(subject, places)
     data, names = subject.images.data, subject.data.classes
     labels = [int(data.labels[place]) for place in places]
-    images = [data.images[place].cpu() for place in places]
+    images = [data.inputs[place].sum(0).cpu() for place in places]
     titles = [_title(names, label, int(guess)) for label, guess in zip(labels, guesses, strict=True)]
     told = "; ".join(titles)
     words = (

@@ -162,8 +162,8 @@ def fire(subject: Subject, places: Sequence[int]) -> tuple[list[Firing], Tensor]
     """What each LIF layer does for the images at `places`, and the classes (B,) that they are taken for."""
     saved = subject.saved
     data = subject.images.data
-    chosen = torch.tensor(list(places), device=data.images.device)
-    source = Source(data, chosen, len(places), subject.images.time_steps)
+    chosen = torch.tensor(list(places), device=data.labels.device)
+    source = Source(data, chosen, len(places), subject.images.coding_steps)
     stimulus = source.stimulus(saved.spec, derive_seed(subject.seed, "samples"), augment=False)
     images, _ = next(source.once())
     with evaluating(saved.network), _recording(saved.network) as firings:
