@@ -11,14 +11,13 @@ from typing import Any
 import torch
 
 from spenser_gee.comparison.request import BudgetKind, Request
-from spenser_gee.config import Config, load_config
-from spenser_gee.data import Dataset, Identity, chooses_data, require_same
+from spenser_gee.config import Config, Data, load_config
+from spenser_gee.data import Dataset, Identity, chooses_data, load_data, require_same, resolve_data
 from spenser_gee.errors import input_error
-from spenser_gee.fitness.task import DataSettings, choose_device
 from spenser_gee.network.backends import resolve_backend
+from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.recipe import COMMON_RECIPE
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.session.setup import data_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +29,7 @@ class Ground:
     search: Config
     data: Dataset
     identity: Identity
-    settings: DataSettings
+    settings: Data
     device: torch.device
     backend: str
     threads: int
@@ -74,10 +73,10 @@ def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | 
                 str(other), f"its data section differs from that of {request.runs[0]}", "Compare them apart."
             )
     _require_bounded_search(config, request.runs[0])
-    settings = data_settings(config, data_root)
+    settings = resolve_data(config.data, data_root)
     device = choose_device(config.device)
     backend = resolve_backend(config.backend, device)
-    data = settings.load()
+    data = load_data(settings)
     identity = Identity.of(data)
     if not chooses_data(overrides):
         for path in request.runs:
@@ -137,9 +136,8 @@ def trial_settings(request: Request, ground: Ground) -> dict[str, Any]:
     """What decides the result of a trial, beside its contender, recipe and seed; JSON-able."""
     config = ground.config
     kind, amount = ground.budget
-    data = {key: value for key, value in vars(ground.settings).items() if key not in _PLACES}
     return {
-        "data": {**data, "images": [len(ground.data.train), *ground.data.input_shape]},
+        "data": {**_described(config), "images": [len(ground.data.train), *ground.data.input_shape]},
         "identity": ground.identity.to_dict(),
         "seed": config.seed,
         "budget": {"kind": kind, "amount": amount},

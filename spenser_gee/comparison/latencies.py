@@ -11,10 +11,10 @@ from spenser_gee.assessment.latency import latency
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.folder import ComparisonFolder
 from spenser_gee.comparison.ground import Ground
-from spenser_gee.fitness.task import source_of
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import build_network
 from spenser_gee.network.memory import reuse_large_blocks
+from spenser_gee.training.source import source_of
 
 BATCH = 64  # of the throughput
 

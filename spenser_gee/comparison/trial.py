@@ -14,12 +14,13 @@ from spenser_gee.assessment.energy import energy
 from spenser_gee.assessment.operations import count_operations
 from spenser_gee.assessment.robustness import robustness
 from spenser_gee.comparison.request import Assessed
-from spenser_gee.data import map_samples
+from spenser_gee.config import Data
+from spenser_gee.data import DataHandle, open_data
 from spenser_gee.evaluation import Evaluation, Status
-from spenser_gee.fitness.task import DataSettings, choose_device, source_of
 from spenser_gee.initialisation.evolve import InnerSettings, evolve_start
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import SpikingNetwork, build_network
+from spenser_gee.network.device import choose_device
 from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -27,7 +28,7 @@ from spenser_gee.rng import derive_seed
 from spenser_gee.training.measure import measure
 from spenser_gee.training.mode import Mode
 from spenser_gee.training.pace import expected_steps
-from spenser_gee.training.source import Source
+from spenser_gee.training.source import Source, source_of
 from spenser_gee.training.train import Budget, TrainingRecord, train
 
 
@@ -45,8 +46,8 @@ class _Bench:
 
 
 def make_evaluate(
-    train_images: Mapping[str, Any],
-    test_images: Mapping[str, Any],
+    train: DataHandle,
+    test: DataHandle,
     classes: int,
     data: Mapping[str, Any],
     initialisation: Mapping[str, Any],
@@ -56,7 +57,7 @@ def make_evaluate(
     backend: str,
     threads: int,
 ) -> Callable[[Mapping[str, Any], float], Evaluation]:
-    """Maps the images (`SharedSamples.address`); returns evaluate(payload, deadline).
+    """Opens the data; returns evaluate(payload, deadline).
 
     The payload: spec, seed (of all draws), steps or seconds (the budget; what the inner search takes is a part of
     it). The fitness of the evaluation is the accuracy on Test.
@@ -65,12 +66,12 @@ def make_evaluate(
     bound_primitive_cache()
     use_backend(backend)
     torch.set_num_threads(threads)
-    place, settings, wanted = choose_device(device), DataSettings(**data), Assessed(**assessed)
-    test = map_samples(**test_images)
+    place, settings, wanted = choose_device(device), Data(**data), Assessed(**assessed)
+    tested = open_data(test)
     bench = _Bench(
-        source_of(map_samples(**train_images), settings, place),
-        source_of(test, settings, place),
-        source_of(test, settings, place, wanted.images),
+        source_of(open_data(train), settings, place),
+        source_of(tested, settings, place),
+        source_of(tested, settings, place, wanted.images),
         InnerSettings(**initialisation),
         Mode.of_settings(training),
         wanted,

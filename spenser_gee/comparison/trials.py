@@ -76,10 +76,10 @@ def carry_out(
     start = WorkerStart(
         "spenser_gee.comparison.trial:make_evaluate",
         {
-            "train_images": train.address,
-            "test_images": test.address,
+            "train": train.handle,
+            "test": test.handle,
             "classes": ground.data.class_count,
-            "data": vars(ground.settings),
+            "data": ground.settings.model_dump(),
             "initialisation": config.initialisation.model_dump(),
             "training": config.training.model_dump(),
             "assessed": asdict(request.assessed),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spenser_gee.config.sections import Config, Mutation, Training
+from spenser_gee.config.sections import Config, Data, Mutation, Training
 from spenser_gee.config.yaml_reader import load_config
 
-__all__ = ["Config", "Mutation", "Training", "load_config"]
+__all__ = ["Config", "Data", "Mutation", "Training", "load_config"]

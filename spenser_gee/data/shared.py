@@ -7,8 +7,7 @@ import mmap
 import os
 import tempfile
 import weakref
-from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Literal, TypedDict
 
 import torch
 
@@ -16,6 +15,15 @@ from spenser_gee.data.samples import Samples
 from spenser_gee.errors import input_error
 
 _LABEL_BYTES = 8
+
+
+class SharedHandle(TypedDict):
+    """For a process of this host that has the same descriptor. shape and dtype: of the inputs."""
+
+    kind: Literal["shared memory"]
+    descriptor: int
+    shape: list[int]
+    dtype: str
 
 
 class SharedSamples:
@@ -47,23 +55,29 @@ class SharedSamples:
         self.descriptor: int = file.fileno()
 
     @property
-    def address(self) -> dict[str, Any]:
-        """The arguments of `map_samples`, JSON-able, for a process that has the same descriptor."""
-        return {"descriptor": self.descriptor, "shape": list(self.shape), "dtype": self.dtype}
+    def handle(self) -> SharedHandle:
+        """For `map_samples`, JSON-able."""
+        return {
+            "kind": "shared memory",
+            "descriptor": self.descriptor,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+        }
 
 
-def map_samples(descriptor: int, shape: Sequence[int], dtype: str) -> Samples:
-    """The inputs and labels of a `SharedSamples`, without a copy; shape and dtype: of the inputs.
+def map_samples(handle: SharedHandle) -> Samples:
+    """The inputs and labels of a `SharedSamples`, without a copy.
 
     All processes read the same pages of memory. The pages are private where somebody writes, as torch wants
     writable memory: a process can spoil its own view only.
     """
-    count, kind = shape[0], getattr(torch, dtype)
+    shape, kind = handle["shape"], getattr(torch, handle["dtype"])
+    count = shape[0]
     size = _LABEL_BYTES * count + math.prod(shape) * kind.itemsize
-    memory = mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
+    memory = mmap.mmap(handle["descriptor"], size, access=mmap.ACCESS_COPY)
     labels = torch.frombuffer(memory, dtype=torch.int64, count=count)
     inputs = torch.frombuffer(memory, dtype=kind, offset=_LABEL_BYTES * count)
-    return Samples(inputs.reshape(tuple(shape)), labels)
+    return Samples(inputs.reshape(shape), labels)
 
 
 def _nameless_file() -> IO[bytes]:

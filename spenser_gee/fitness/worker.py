@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 
-from spenser_gee.data import map_samples
+from spenser_gee.config import Data
+from spenser_gee.data import DataHandle, open_data
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluate import evaluate
-from spenser_gee.fitness.task import DataSettings, choose_device, make_task
+from spenser_gee.fitness.task import make_task
 from spenser_gee.initialisation.evolve import InnerSettings, ParentGenes
 from spenser_gee.initialisation.parent import parent_genes, start_to_save
 from spenser_gee.network.backends import use_backend
+from spenser_gee.network.device import choose_device
 from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.mode import Mode
@@ -26,7 +28,7 @@ from spenser_gee.training.train import Budget
 
 def make_evaluate(
     data: Mapping[str, Any],
-    images: Mapping[str, Any],
+    samples: DataHandle,
     classes: int,
     initialisation: Mapping[str, Any],
     training: Mapping[str, Any],
@@ -35,7 +37,7 @@ def make_evaluate(
     backend: str,
     threads: int | None,
 ) -> Callable[[Mapping[str, Any], float], Evaluation]:
-    """Maps the training images (`images`: a `SharedSamples.address`); returns evaluate(payload, deadline).
+    """Opens the training data (`samples`); returns evaluate(payload, deadline).
 
     The payload: spec, sentence, seed (of the draws), save (where the trained weights go), parent (weights
     whose genes may be inherited, or None), rival (the curve of a training that it has to keep up with, or None).
@@ -46,8 +48,8 @@ def make_evaluate(
     if threads is not None:
         torch.set_num_threads(threads)
     place = choose_device(device)
-    settings = DataSettings(**data)
-    task = make_task(map_samples(**images), classes, settings, seed, place)
+    settings = Data(**data)
+    task = make_task(open_data(samples), classes, settings, seed, place)
     budget = resolve_budget(training, task.evo_train.steps_per_epoch)
     inner = InnerSettings(**initialisation)
     mode = Mode.of_settings(training)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from spenser_gee.errors import input_error
-from spenser_gee.fitness.task import source_of
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.rng import derive_seed
@@ -18,7 +17,7 @@ from spenser_gee.session.setup import Setup
 from spenser_gee.training.measure import Measurement, measure
 from spenser_gee.training.mode import Mode
 from spenser_gee.training.saved import SavedNetwork, load_network, save_network
-from spenser_gee.training.source import Source
+from spenser_gee.training.source import Source, source_of
 from spenser_gee.training.train import Budget, train
 
 

@@ -153,8 +153,7 @@ def grammar_of(folder: RunFolder, config: Config) -> Grammar:
 
 
 def _resolved(config: Config, setup: Setup) -> dict[str, Any]:
-    values = config.to_dict()
-    return {**values, "data": {**values["data"], "root": setup.data_settings.root}}
+    return config.model_copy(update={"data": setup.data_settings}).to_dict()
 
 
 def _with_own_start(folder: RunFolder, config: Config) -> Config:

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from spenser_gee.config import Config, Mutation
-from spenser_gee.data import Dataset, Identity, SharedSamples, map_samples, resolve_root, split
+from spenser_gee.config import Config, Data, Mutation
+from spenser_gee.data import Dataset, Identity, SharedSamples, load_data, open_data, resolve_data, split
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
-from spenser_gee.fitness.task import DataSettings, choose_device
 from spenser_gee.genotype import (
     DEFAULT_RATES,
     SPENSER_RATES,
@@ -29,6 +28,7 @@ from spenser_gee.genotype import (
 from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import Grammar
 from spenser_gee.network.backends import resolve_backend
+from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
 from spenser_gee.search import Described, OnePlusLambda, RandomSearch, Space
@@ -45,6 +45,7 @@ class Setup:
 
     identity: of `data`.
     shared: the training images of `data` for workers, who read the same memory.
+    data_settings: the configuration's section, with its root resolved.
     backend: of the neurons, resolved.
     threads: of each process that evaluates candidates. training_threads: of the training after the search.
     """
@@ -54,7 +55,7 @@ class Setup:
     data: Dataset
     identity: Identity
     shared: SharedSamples
-    data_settings: DataSettings
+    data_settings: Data
     device: torch.device
     backend: str
     threads: int
@@ -68,8 +69,8 @@ class Setup:
         return WorkerStart(
             "spenser_gee.fitness.worker:make_evaluate",
             {
-                "data": vars(self.data_settings),
-                "images": self.shared.address,
+                "data": self.data_settings.model_dump(),
+                "samples": self.shared.handle,
                 "classes": self.data.class_count,
                 "initialisation": config.initialisation.model_dump(),
                 "training": config.training.model_dump(),
@@ -82,36 +83,19 @@ class Setup:
         )
 
 
-def data_settings(config: Config, data_root: str | None = None) -> DataSettings:
-    """The data section with its root resolved: `data_root`, else the configuration's, else the environment's."""
-    data = config.data
-    root = resolve_root(data_root, data.root)
-    return DataSettings(
-        data.dataset,
-        None if root is None else str(root.resolve()),
-        data.download,
-        data.image_size,
-        data.channels,
-        data.time_steps,
-        data.batch_size,
-        data.train_subset,
-        data.fitness_share,
-    )
-
-
 def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Setup:
     """Loads the data and checks everything. Raises InputError."""
-    settings = data_settings(config, data_root)
+    settings = resolve_data(config.data, data_root)
     device = choose_device(config.device)
     # Here, not in the workers: it may take seconds the first time, for a build that all of them use.
     backend = resolve_backend(config.backend, device)
     check_sizes(grammar, config.search.sizes)
-    data = settings.load()
+    data = load_data(settings)
     # Workers split for themselves: here it is only tried, before anything is written.
     split(data.train.labels, config.seed, settings.fitness_share, settings.train_subset)
     # In memory once for all processes, this one too.
     shared = SharedSamples(data.train)
-    data = replace(data, train=map_samples(**shared.address))
+    data = replace(data, train=open_data(shared.handle))
     space = make_space(config, grammar, data)
     start = _start_genotype(config, grammar, space)
     search = config.search

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from spenser_gee.config import Data
 from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
 from spenser_gee.data.samples import Samples
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -49,3 +50,10 @@ class Source:
     def stimulus(self, spec: NetworkSpec, seed: int, *, augment: bool) -> Stimulus:
         """The coding of `spec`; its noise depends on `seed` alone."""
         return Stimulus(spec, self.time_steps, seed, self.device, augment=augment)
+
+
+def source_of(data: Samples, settings: Data, device: torch.device, most: int | None = None) -> Source:
+    """All samples, or the first `most`."""
+    there = data.to(device)
+    indices = torch.arange(len(data) if most is None else min(most, len(data)), device=device)
+    return Source(there, indices, settings.batch_size, settings.time_steps)

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from spenser_gee.data import Samples, SharedSamples, evaluation_batches, map_samples
+from spenser_gee.data import Samples, SharedSamples, evaluation_batches, open_data
 
 LABELS = torch.arange(3)
 
@@ -53,7 +53,7 @@ def test_batches_keep_counts_and_values(kind: torch.dtype) -> None:
 def test_sequences_are_shared_by_their_values(kind: torch.dtype) -> None:
     data = Samples((100 * torch.rand(3, 6, 2, 4, 5)).to(kind), LABELS)
     shared = SharedSamples(data)
-    mapped = map_samples(**json.loads(json.dumps(shared.address)))
+    mapped = open_data(json.loads(json.dumps(shared.handle)))
     assert mapped.inputs.dtype == kind
     assert torch.equal(mapped.inputs, data.inputs)
     assert torch.equal(mapped.labels, data.labels)

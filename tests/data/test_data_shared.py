@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spenser_gee.data import Samples, SharedSamples, map_samples
+from spenser_gee.data import Samples, SharedSamples, open_data
 from spenser_gee.data import shared as module
 from spenser_gee.errors import InputError
 
@@ -38,7 +38,7 @@ def test_what_is_mapped_is_what_was_shared(shape: tuple[int, ...]) -> None:
     shared = SharedSamples(data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        mapped = map_samples(**json.loads(json.dumps(shared.address)))
+        mapped = open_data(json.loads(json.dumps(shared.handle)))
     assert equal(mapped, data)
     assert mapped.images.is_contiguous()
 
@@ -47,13 +47,13 @@ def test_views_are_shared_by_their_values() -> None:
     data = random_images(9, 3, 4, 5)
     turned = Samples.of_images(data.images.transpose(2, 3)[::2], data.labels[::2])
     shared = SharedSamples(turned)
-    assert equal(map_samples(**shared.address), turned)
+    assert equal(open_data(shared.handle), turned)
 
 
 def test_the_map_outlives_the_descriptor() -> None:
     data = random_images(50, 1, 8, 8)
     shared = SharedSamples(data)
-    mapped = map_samples(**shared.address)
+    mapped = open_data(shared.handle)
     del shared
     gc.collect()
     assert equal(mapped, data)
@@ -62,17 +62,17 @@ def test_the_map_outlives_the_descriptor() -> None:
 def test_nobody_can_spoil_the_others_images() -> None:
     data = random_images(50, 1, 8, 8)
     shared = SharedSamples(data)
-    mine, theirs = map_samples(**shared.address), map_samples(**shared.address)
+    mine, theirs = open_data(shared.handle), open_data(shared.handle)
     mine.images.zero_()
     mine.labels.zero_()
     assert equal(theirs, data)
-    assert equal(map_samples(**shared.address), data)
+    assert equal(open_data(shared.handle), data)
 
 
 READER = """
 import json, sys
-from spenser_gee.data import map_samples
-data = map_samples(**json.loads(sys.argv[1]))
+from spenser_gee.data import open_data
+data = open_data(json.loads(sys.argv[1]))
 total = int(data.images.sum()) + int(data.labels.sum())  # Every page is read.
 pages, inside = {}, False
 for line in open("/proc/self/smaps"):
@@ -92,10 +92,10 @@ print(json.dumps({"total": total, **pages}))
 def test_another_process_reads_the_same_memory() -> None:
     data = random_images(2000, 3, 32, 32)
     shared = SharedSamples(data)
-    here = map_samples(**shared.address)
+    here = open_data(shared.handle)
     assert equal(here, data)  # Read here too: the pages have two users.
     done = subprocess.run(
-        [sys.executable, "-c", READER, json.dumps(shared.address)],
+        [sys.executable, "-c", READER, json.dumps(shared.handle)],
         pass_fds=[shared.descriptor],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         capture_output=True,
@@ -120,7 +120,7 @@ def test_a_file_that_takes_a_part_at_a_time_gets_everything(monkeypatch: pytest.
     monkeypatch.setattr(module, "_nameless_file", lambda: Slow(os.memfd_create("slow"), "r+"))
     data = random_images(50, 1, 8, 8)
     shared = SharedSamples(data)
-    assert equal(map_samples(**shared.address), data)
+    assert equal(open_data(shared.handle), data)
 
 
 @needs_proc
@@ -130,7 +130,7 @@ def test_the_file_is_closed_with_its_object() -> None:
         warnings.simplefilter("error")
         for _ in range(20):
             shared = SharedSamples(random_images(4, 1, 2, 2))
-            map_samples(**shared.address)
+            open_data(shared.handle)
         del shared
         gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -146,7 +146,7 @@ def test_without_files_in_memory_it_is_a_temporary_one(
     assert os.fstat(shared.descriptor).st_nlink == 0
     assert list(tmp_path.iterdir()) == []
     assert os.fstat(shared.descriptor).st_dev == tmp_path.stat().st_dev
-    assert equal(map_samples(**shared.address), data)
+    assert equal(open_data(shared.handle), data)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")

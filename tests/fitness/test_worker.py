@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -14,8 +13,8 @@ from tiny_networks import SETTINGS, digits, gene_spec, gene_unit
 
 from spenser_gee.data import SharedSamples
 from spenser_gee.errors import InputError
-from spenser_gee.fitness.task import choose_device
 from spenser_gee.fitness.worker import make_evaluate, resolve_budget
+from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.spec import LIF, Conv, MaxPool, NetworkSpec
 from spenser_gee.training.saved import load_network
 from spenser_gee.training.train import Budget
@@ -33,8 +32,8 @@ INNER = {
 def worker(inherit: str = "trained", training: dict[str, Any] | None = None) -> Any:
     shared = SharedSamples(digits().train)
     values = {
-        "data": dataclasses.asdict(SETTINGS),
-        "images": shared.address,
+        "data": SETTINGS.model_dump(),
+        "samples": shared.handle,
         "classes": 10,
         "initialisation": {**INNER, "inherit": inherit},
         "training": {"memory_mb": None, "precision": "float32", **(training or {"steps": 4})},

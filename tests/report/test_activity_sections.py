@@ -23,10 +23,10 @@ from tiny_networks import SHAPE, STEPS, network_of
 from tiny_runs import GRAMMAR, tiny_run
 
 from spenser_gee.data import Dataset, OtherData, Samples, load_dataset, split
-from spenser_gee.fitness.task import DataSettings
 from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Input, MaxPool, NetworkSpec
 from spenser_gee.report.drawing.page import render
 from spenser_gee.report.drawing.section import Figure, Section
+from spenser_gee.report.run import traces
 from spenser_gee.report.run.activity import _membranes, _raster, activity_sections, evenly, layer_names
 from spenser_gee.report.run.traces import Firing, Subject, answers, find_subject, fire, samples
 from spenser_gee.rng import derive_seed
@@ -299,7 +299,7 @@ def test_missing_data_are_told_with_the_remedy(copied: Path, tmp_path: Path) -> 
 def test_other_data_are_not_shown_to_it(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = load_dataset("digits", None)
     fewer = dataclasses.replace(data, classes=data.classes[:9])
-    monkeypatch.setattr(DataSettings, "load", lambda self: fewer)
+    monkeypatch.setattr(traces, "load_data", lambda settings: fewer)
     with pytest.raises(OtherData, match="10 classes before, 9 now"):
         sections_of(copied)
     # A run of an earlier version has no record of its data; its network knows some of them.

@@ -122,7 +122,7 @@ def test_a_whole_evaluation_with_its_inner_search() -> None:
         (FullyConnected(units=0), LIF()),
     )
     spec = NetworkSpec(units, Genes(3), Input("direct"), loss=MSECount(), optimiser=Adam(lr=0.01))
-    settings = dataclasses.replace(SETTINGS, train_subset=None)
+    settings = SETTINGS.model_copy(update={"train_subset": None})
     task = make_task(moving_dots(80), 2, settings, 0, CPU)
     assert task.input_shape == (1, SIZE, SIZE)
     inner = InnerSettings(generations=1, population=4, steps=2, budget_share=None)
