@@ -29,7 +29,8 @@ from snntorch import spikegen
 from torch.utils.data import DataLoader
 
 from spenser_gee.config import Training
-from spenser_gee.data import ImageData, import_torchvision, load_dataset
+from spenser_gee.data import Samples as LabelledSamples
+from spenser_gee.data import import_torchvision, load_dataset
 from spenser_gee.errors import input_error
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.training.mode import Mode
@@ -80,7 +81,7 @@ def our_training(chosen: Net, root: str | None, device: torch.device) -> Train:
     if root is None:
         generator = torch.Generator().manual_seed(0)
         images = torch.randint(256, (256, *INPUT), generator=generator).to(torch.uint8)
-        data = ImageData(images, torch.arange(256) % 10)
+        data = LabelledSamples.of_images(images, torch.arange(256) % 10)
     else:
         data = load_dataset("fashion-mnist", Path(root)).train
     source = Source(data.to(device), torch.arange(len(data), device=device), chosen.batch, chosen.time_steps)

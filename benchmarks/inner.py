@@ -16,7 +16,7 @@ import torch
 from measure import QUICK, Pace, arguments, command, interleave, ratios, save, summary, table
 
 from spenser_gee.config import Training
-from spenser_gee.data import ImageData, load_dataset
+from spenser_gee.data import Samples, load_dataset
 from spenser_gee.initialisation.evolve import Trial
 from spenser_gee.initialisation.objective import Terms
 from spenser_gee.initialisation.start import GeneStart, plain_start
@@ -60,13 +60,13 @@ NETS = {
 }
 
 
-def data_of(name: str, device: torch.device) -> ImageData:
+def data_of(name: str, device: torch.device) -> Samples:
     """Digits for the tiny net, random images for the medium one."""
     if name == "tiny":
         return load_dataset("digits", None).train.to(device)
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (2048, 1, 28, 28), generator=generator).to(torch.uint8)
-    return ImageData(images, torch.arange(2048) % 10).to(device)
+    return Samples.of_images(images, torch.arange(2048) % 10).to(device)
 
 
 def network_spec(size: Size) -> NetworkSpec:

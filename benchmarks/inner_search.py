@@ -21,9 +21,10 @@ from typing import Any
 import torch
 
 from spenser_gee.atomic import write_json
+from spenser_gee.config import Data
 from spenser_gee.data import load_dataset
-from spenser_gee.fitness.task import DataSettings, make_task
-from spenser_gee.fitness.trained import Task
+from spenser_gee.fitness.evaluator import Task
+from spenser_gee.fitness.task import make_task
 from spenser_gee.initialisation.evolve import (
     FORWARD_COST,
     Initialisation,
@@ -213,7 +214,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = load_dataset("fashion-mnist", options.data_root)
-    settings = DataSettings("fashion-mnist", None, False, None, None, 4, 64, 15_000, 0.2)
+    settings = Data(
+        dataset="fashion-mnist", time_steps=4, batch_size=64, train_subset=15_000, fitness_share=0.2
+    )
     results = json.loads(options.out.read_text()) if options.out.exists() else {"arms": [], "lineage": []}
     results["settings"] = {
         "steps": STEPS,

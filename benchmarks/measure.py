@@ -25,8 +25,8 @@ import torch
 
 from spenser_gee.atomic import write_json
 from spenser_gee.errors import InputError
-from spenser_gee.fitness.task import choose_device
 from spenser_gee.network.backends import backend, resolve_backend
+from spenser_gee.network.device import choose_device
 from spenser_gee.runs.environment import describe_environment
 
 Samples = dict[str, list[float]]

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
+from spenser_gee.config import Data
 from spenser_gee.data import load_dataset
-from spenser_gee.data.image_data import Dataset
-from spenser_gee.fitness.task import DataSettings, make_task
-from spenser_gee.fitness.trained import Task
+from spenser_gee.data.samples import Dataset
+from spenser_gee.fitness.evaluator import Task
+from spenser_gee.fitness.task import make_task
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.spec import (
@@ -29,7 +30,7 @@ from spenser_gee.phenotype.spec import (
 
 SHAPE = (1, 8, 8)
 STEPS = 4  # T
-SETTINGS = DataSettings("digits", None, False, None, None, STEPS, 16, 200, 0.3)
+SETTINGS = Data(dataset="digits", time_steps=STEPS, batch_size=16, train_subset=200, fitness_share=0.3)
 HEAD: tuple[Layer, ...] = (FullyConnected(units=0), LIF(beta=0.8))
 
 

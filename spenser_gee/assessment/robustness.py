@@ -68,7 +68,7 @@ def robustness(
 ) -> Robustness:
     """Measures `network` without disturbance and at every level.
 
-    batches: gives the batches (images (B, C, H, W) float in 0..1, labels (B,)) anew with each call, in the same
+    batches: gives the batches (inputs float (B, T', C, H, W), labels (B,)) anew with each call, in the same
         order, on the network's device.
     seed: of the disturbances and of the coding, which is the same at all levels.
     noise: see `noisy_images`. drop: see `losing_spikes`.
@@ -112,21 +112,21 @@ def noisy_batches(batches: Iterable[Batch], spec: NetworkSpec, level: float, see
 
 
 def noisy_images(images: Tensor, spec: NetworkSpec, level: float, draws: np.random.Generator) -> Tensor:
-    """Images (B, C, H, W) plus Gaussian noise whose L2 norm is exactly `level` x the norm of each image.
+    """Inputs (B, T', C, H, W) plus Gaussian noise whose L2 norm is exactly `level` x the norm of each sample.
 
-    With direct coding values may leave 0..1, as in GEE. Rate and latency coding read values as probabilities and
-    times, so there they are cut to 0..1, and the noise that remains is smaller.
+    With direct coding values may leave 0..1, as in GEE, and so may recorded sequences. Rate and latency coding read
+    values as probabilities and times, so there they are cut to 0..1, and the noise that remains is smaller.
     """
     # numpy's draws do not depend on how many are taken at once, torch's do.
     drawn = torch.from_numpy(draws.standard_normal(tuple(images.shape), np.float32)).to(images.device)
     scale = level * _norms(images) / _norms(drawn)
     noisy = images + scale * drawn
-    return noisy if spec.input.coding == "direct" else noisy.clamp_(0, 1)
+    return noisy if spec.input.coding == "direct" or images.shape[1] > 1 else noisy.clamp_(0, 1)
 
 
 def _norms(images: Tensor) -> Tensor:
-    """(B, 1, 1, 1)"""
-    norms: Tensor = torch.linalg.vector_norm(images, dim=(1, 2, 3), keepdim=True)
+    """(B, 1, 1, 1, 1)"""
+    norms: Tensor = torch.linalg.vector_norm(images, dim=(1, 2, 3, 4), keepdim=True)
     return norms
 
 

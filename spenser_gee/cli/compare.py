@@ -121,7 +121,7 @@ class _Progress:
         budget = ground.budget
         say(
             f"data       {ground.data.name}: {len(ground.data.train):,} training and {len(ground.data.test):,} "
-            f"test images, {ground.settings.time_steps} time steps"
+            f"test images, {ground.time_steps} time steps"
         )
         say(
             f"contenders {len(contenders)}: {', '.join(c.name for c in contenders if not c.problem) or 'none'}"

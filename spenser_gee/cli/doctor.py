@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from spenser_gee.cli.console import output, print_json
-from spenser_gee.fitness.task import choose_device
 from spenser_gee.network.backends import describe_backends, resolve_backend
+from spenser_gee.network.device import choose_device
 from spenser_gee.network.self_check import deviation
 from spenser_gee.runs.environment import describe_environment
 

@@ -119,6 +119,7 @@ def _new_folder(name: str) -> Iterator[Path]:
 def _announce(setup: Setup, folder: Path) -> None:
     config, search = setup.config, setup.config.search
     channels, height, width = setup.data.input_shape
+    steps = setup.data.train.recorded_steps or config.data.time_steps
     evaluations = search.generations * (search.offspring + 1) - 1 if search.generations else 0
     budget = {k: v for k, v in config.training.model_dump().items() if v is not None}
     (kind, amount), *_ = budget.items()
@@ -126,7 +127,7 @@ def _announce(setup: Setup, folder: Path) -> None:
     lines = [
         f"run        {folder}",
         f"data       {setup.data.name}: {len(setup.data.train):,} training and {len(setup.data.test):,} test images, "
-        f"{channels} x {height} x {width}, {setup.data.class_count} classes, {config.data.time_steps} time steps",
+        f"{channels} x {height} x {width}, {setup.data.class_count} classes, {steps} time steps",
         f"grammar    {_short(config.grammar)}: about 10^{space_size(setup.grammar):.0f} networks",
         f"search     {search.strategy}, {search.generations} generations of {search.offspring} offspring: "
         f"{evaluations} evaluations at most",

@@ -9,6 +9,7 @@ from pathlib import Path
 from spenser_gee.cli.console import output, print_json, say
 from spenser_gee.cli.progress import ProgressReporter
 from spenser_gee.config import load_config
+from spenser_gee.data import chooses_data, require_same
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
@@ -32,6 +33,7 @@ def train_command(
 ) -> None:
     """See `app.train`."""
     keep_going()
+    recorded = None
     if what.is_dir():
         if config_path is not None:
             raise input_error(f"--config {config_path}", "a run folder has its own configuration")
@@ -40,6 +42,7 @@ def train_command(
             if best is None:
                 raise input_error(str(what), "the run has no complete candidate to train")
             grammar, sentence = grammar_of(folder, config_of(folder)), candidate(folder, best).sentence
+            recorded = None if chooses_data(overrides) else folder.data_record()
         # The run has its own copies of its grammar and of the first parent, which plays no part here.
         own = ["grammar=grammar.lark", "search.start=null"]
         config = load_config(RunPaths(what).config_file, [*overrides, *own])
@@ -56,6 +59,7 @@ def train_command(
     target = out or _target(what)
     _require_writable(target)
     setup = set_up(config, grammar, data_root)
+    require_same(recorded, setup.identity, str(what))
     passes = epochs if epochs is not None else config.final.epochs
     say(f"training {what} for {passes} epochs on {setup.data.name}, {setup.device}; weights to {target}")
     with ProgressReporter() as reporter:

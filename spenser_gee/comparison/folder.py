@@ -23,6 +23,7 @@ from spenser_gee.comparison.finished import Finished
 from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.results import FORMAT, LatencyResults, Results
 from spenser_gee.comparison.settings import Settings
+from spenser_gee.data import Identity, require_same
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.lock import take_lock
@@ -140,8 +141,11 @@ def _require_ours(path: Path) -> None:
 
 def _merged(path: Path, before: Definition, now: Definition) -> Definition:
     """Both, where they go together."""
+    # An earlier version recorded no identity of the data.
+    if now.settings.identity is not None:
+        require_same(before.settings.identity, Identity.from_dict(now.settings.identity), str(path))
     earlier, later = to_json(before.settings), to_json(now.settings)
-    differ = [key for key in later if earlier[key] != later[key]]
+    differ = [key for key in later if key != "identity" and earlier[key] != later[key]]
     if differ:
         shown = "; ".join(f"{key}: {earlier[key]} before, {later[key]} now" for key in differ)
         raise input_error(

@@ -11,13 +11,12 @@ from typing import Any
 import torch
 
 from spenser_gee.comparison.request import Allowance, Request
-from spenser_gee.config import Config, load_config
-from spenser_gee.data import Dataset
+from spenser_gee.config import Config, Data, load_config
+from spenser_gee.data import Dataset, Identity, chooses_data, load_data, require_same, resolve_data
 from spenser_gee.errors import input_error
-from spenser_gee.fitness.task import DataSettings, choose_device
 from spenser_gee.network.backends import resolve_backend
+from spenser_gee.network.device import choose_device
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.session.setup import data_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +27,18 @@ class Ground:
     config: Config
     search: Config
     data: Dataset
-    settings: DataSettings
+    identity: Identity
+    settings: Data
     device: torch.device
     backend: str
     threads: int
     budget: Allowance
     steps: int | None
+
+    @property
+    def time_steps(self) -> int:
+        """T: of the data where they have time, else of the coding."""
+        return self.data.train.recorded_steps or self.settings.time_steps
 
     @property
     def seconds(self) -> float | None:
@@ -67,13 +72,19 @@ def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | 
                 str(other), f"its data section differs from that of {request.runs[0]}", "Compare them apart."
             )
     _require_bounded_search(config, request.runs[0])
-    settings = data_settings(config, data_root)
+    settings = resolve_data(config.data, data_root)
     device = choose_device(config.device)
     backend = resolve_backend(config.backend, device)
-    data = settings.load()
+    data = load_data(settings)
+    identity = Identity.of(data)
+    if not chooses_data(overrides):
+        for path in request.runs:
+            with RunFolder.open(path) as run:
+                require_same(run.data_record(), identity, str(path))
     budget = request.budget or Allowance("epochs", float(config.final.epochs))
     steps = _steps(budget, len(data.train), settings.batch_size)
-    return Ground(config, search, data, settings, device, backend, config.threads or 1, budget, steps)
+    threads = config.threads or 1
+    return Ground(config, search, data, identity, settings, device, backend, threads, budget, steps)
 
 
 def _require_meaning(overrides: Sequence[str]) -> None:

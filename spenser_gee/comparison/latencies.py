@@ -11,10 +11,10 @@ from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.folder import ComparisonFolder
 from spenser_gee.comparison.ground import Ground
 from spenser_gee.comparison.results import LatencyResults
-from spenser_gee.fitness.task import source_of
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import build_network
 from spenser_gee.network.memory import reuse_large_blocks
+from spenser_gee.training.source import source_of
 
 BATCH = 64  # of the throughput
 
@@ -42,7 +42,7 @@ def measure_latencies(folder: ComparisonFolder, contenders: Sequence[Contender],
 def _measure(contender: Contender, ground: Ground) -> LatencyResults:
     source = source_of(ground.data.test, ground.settings, ground.device, BATCH)
     plan = contender.plan(ground.data.input_shape, ground.data.class_count)
-    network = build_network(plan, ground.settings.time_steps, seed=0).to(ground.device)
+    network = build_network(plan, source.time_steps, seed=0).to(ground.device)
     images, _ = next(source.once())
     signal = source.stimulus(contender.spec, 0, augment=False)(images)
     found = latency(network, signal, batch_size=BATCH)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from spenser_gee.comparison.json_values import Spec
 from spenser_gee.comparison.request import Assessed
-from spenser_gee.config import Initialisation
-from spenser_gee.fitness.task import DataSettings
+from spenser_gee.config import Data, Initialisation
+from spenser_gee.data import DataHandle
 from spenser_gee.training.mode import Mode
 
 
 @dataclass(frozen=True)
 class TrialStart:
-    """What all trials of a worker have in common. train_images, test_images: `SharedImages.address`."""
+    """What all trials of a worker have in common. train, test: where the data are."""
 
-    train_images: Mapping[str, Any]
-    test_images: Mapping[str, Any]
+    train: DataHandle
+    test: DataHandle
     classes: int
-    data: DataSettings
+    data: Data
     initialisation: Initialisation
     mode: Mode
     assessed: Assessed

@@ -12,7 +12,7 @@ from spenser_gee.comparison.json_values import to_json
 from spenser_gee.comparison.orders import TrialOrder, TrialStart
 from spenser_gee.comparison.recipes import Arm, arm_spec
 from spenser_gee.comparison.request import Request
-from spenser_gee.data import SharedImages
+from spenser_gee.data import SharedSamples
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job, WorkerStart, open_executor
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -70,10 +70,10 @@ def carry_out(
         return
     config, search = ground.config, ground.config.search
     # Held here for as long as workers start.
-    train, test = SharedImages(ground.data.train), SharedImages(ground.data.test)
+    train, test = SharedSamples(ground.data.train), SharedSamples(ground.data.test)
     start = TrialStart(
-        train_images=train.address,
-        test_images=test.address,
+        train=train.handle,
+        test=test.handle,
         classes=ground.data.class_count,
         data=ground.settings,
         initialisation=config.initialisation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spenser_gee.comparison.ground import PLACES, Ground
@@ -35,7 +36,8 @@ class TrialTraining:
 
 @dataclass(frozen=True)
 class Settings:
-    """All trials of a comparison share them. common_recipe: None where there is no second arm."""
+    """All trials of a comparison share them. common_recipe: None where there is no second arm. identity: what the data
+    are, see `data.Identity`; an earlier version recorded none."""
 
     data: TrialData
     seed: int
@@ -47,6 +49,7 @@ class Settings:
     device: str
     backend: str
     threads: int
+    identity: Mapping[str, object] | None = None
 
 
 def trial_settings(request: Request, ground: Ground) -> Settings:
@@ -64,4 +67,5 @@ def trial_settings(request: Request, ground: Ground) -> Settings:
         device=str(ground.device),
         backend=ground.backend,
         threads=ground.threads,
+        identity=ground.identity.to_dict(),
     )

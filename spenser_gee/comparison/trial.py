@@ -17,20 +17,20 @@ from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.orders import TrialOrder, TrialStart
 from spenser_gee.comparison.request import Assessed
 from spenser_gee.config import Initialisation
-from spenser_gee.data import map_images
+from spenser_gee.data import open_data
 from spenser_gee.evaluation import Evaluation, Status
 from spenser_gee.execution import Evaluate
-from spenser_gee.fitness.task import choose_device, source_of
 from spenser_gee.initialisation.from_birth import train_from_birth
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import SpikingNetwork
+from spenser_gee.network.device import choose_device
 from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.measure import Measurement, measure
 from spenser_gee.training.mode import Mode
-from spenser_gee.training.source import Source
+from spenser_gee.training.source import Source, source_of
 from spenser_gee.training.train import Budget, TrainingRecord
 
 
@@ -57,9 +57,9 @@ def make_trial(**start: Any) -> Evaluate:
     bound_primitive_cache()
     use_backend(told.backend)
     torch.set_num_threads(told.threads)
-    place, test = choose_device(told.device), map_images(**told.test_images)
+    place, test = choose_device(told.device), open_data(told.test)
     bench = _Bench(
-        source_of(map_images(**told.train_images), told.data, place),
+        source_of(open_data(told.train), told.data, place),
         source_of(test, told.data, place),
         source_of(test, told.data, place, told.assessed.images),
         told.initialisation,
@@ -76,8 +76,7 @@ def make_trial(**start: Any) -> Evaluate:
 
 def _trial(order: TrialOrder, bench: _Bench, deadline: float) -> Evaluation:
     spec, seed, source = order.spec, order.seed, bench.learned
-    channels, height, width = source.data.images.shape[1:]
-    plan = plan_network(spec, (channels, height, width), bench.classes)
+    plan = plan_network(spec, source.data.input_shape, bench.classes)
     grown = train_from_birth(
         plan,
         source,

@@ -1,11 +1,14 @@
-"""Data: reading (datasets), dividing (splits), sharing between processes (shared), feeding (batches) and varying
-(augment) labelled images."""
+"""Data: reading (datasets), knowing again (identity), dividing (splits), sharing between processes (shared, handles),
+feeding (batches) and varying (augment) labelled samples."""
 
 from spenser_gee.data.augment import crop, cutout, flip, shift
 from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
 from spenser_gee.data.datasets import DATASET_NAMES, canonical_name, load_dataset, resolve_root
-from spenser_gee.data.image_data import Dataset, ImageData
-from spenser_gee.data.shared import SharedImages, map_images
+from spenser_gee.data.handles import DataHandle, open_data, reload_handle
+from spenser_gee.data.identity import Identity, OtherData, chooses_data, require_same
+from spenser_gee.data.samples import Dataset, Samples
+from spenser_gee.data.settings import load_data, resolve_data
+from spenser_gee.data.shared import SharedSamples
 from spenser_gee.data.splits import Split, split
 from spenser_gee.data.torchvision_import import import_torchvision
 
@@ -13,18 +16,26 @@ __all__ = [
     "DATASET_NAMES",
     "Batch",
     "Batches",
+    "DataHandle",
     "Dataset",
-    "ImageData",
-    "SharedImages",
+    "Identity",
+    "OtherData",
+    "Samples",
+    "SharedSamples",
     "Split",
     "canonical_name",
+    "chooses_data",
     "crop",
     "cutout",
     "evaluation_batches",
     "flip",
     "import_torchvision",
+    "load_data",
     "load_dataset",
-    "map_images",
+    "open_data",
+    "reload_handle",
+    "require_same",
+    "resolve_data",
     "resolve_root",
     "shift",
     "split",

@@ -1,4 +1,4 @@
-"""Batches of images that stay on the device as bytes, in an order fixed by (seed, epoch).
+"""Batches of samples that stay on the device as they are stored, in an order fixed by (seed, epoch).
 
 The order is drawn on the CPU, so it is the same on every device, and its indices go to the device once an
 epoch. Nothing here waits for the device.
@@ -12,7 +12,7 @@ from itertools import count
 
 import torch
 
-from spenser_gee.data.image_data import ImageData
+from spenser_gee.data.samples import Samples
 from spenser_gee.data.transfer import send
 from spenser_gee.errors import input_error
 from spenser_gee.rng import stream
@@ -22,21 +22,23 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Epochs over `data[indices]`; a batch is (images float32 (B, C, H, W) in 0..1, labels int64 (B,)).
+    """Epochs over `data[indices]`; a batch is (inputs float32 (B, T', C, H, W), labels int64 (B,)).
+
+    Images are in 0..1; what sequences recorded stays as it is.
 
     Args:
         data: on the device where the batches are wanted.
         indices: int64 (M,), into `data`.
-        batch_size: images a batch.
+        batch_size: samples a batch.
         seed: orders the epochs. None: always in the order of `indices`.
         keep_last: the last batch of an epoch may be smaller. True keeps it (evaluation); False drops it if
-            it holds a single image, which batch normalisation cannot train on.
+            it holds a single sample, which batch normalisation cannot train on.
 
     Raises:
         InputError: a batch size below 1, or no batch at all.
     """
 
-    data: ImageData
+    data: Samples
     indices: torch.Tensor
     batch_size: int
     seed: int | None = None
@@ -46,7 +48,7 @@ class Batches:
         if self.batch_size < 1:
             raise input_error("batch size", f"expected 1 or more, found {self.batch_size}")
         if self.steps_per_epoch < 1:
-            raise input_error("batches", f"expected enough images for one batch, found {len(self.indices)}")
+            raise input_error("batches", f"expected enough samples for one batch, found {len(self.indices)}")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -63,10 +65,14 @@ class Batches:
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from its batch `start` on."""
-        order = send(self.order(epoch), self.data.images.device)
+        order = send(self.order(epoch), self.data.labels.device)
         for step in range(start, self.steps_per_epoch):
             chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-            yield to_unit(self.data.images.index_select(0, chosen)), self.data.labels.index_select(0, chosen)
+            yield self._floats(chosen), self.data.labels.index_select(0, chosen)
+
+    def _floats(self, chosen: torch.Tensor) -> torch.Tensor:
+        inputs = self.data.inputs.index_select(0, chosen)
+        return to_unit(inputs) if self.data.recorded_steps is None else inputs.to(torch.float32)
 
     def endless(self, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch 0, 1, 2, ... without end, beginning at step `start` of that sequence."""
@@ -76,18 +82,18 @@ class Batches:
 
 
 def training_batches(
-    data: ImageData, indices: torch.Tensor, batch_size: int, seed: int, start: int = 0
+    data: Samples, indices: torch.Tensor, batch_size: int, seed: int, start: int = 0
 ) -> Iterator[Batch]:
     """Shuffled batches over `data[indices]`, without end; every epoch has its own order.
 
-    A last batch of a single image is dropped. `start` skips so many batches (to go on after an interruption)
+    A last batch of a single sample is dropped. `start` skips so many batches (to go on after an interruption)
     without reading them. See `Batches` for shapes and errors.
     """
     return Batches(data, indices, batch_size, seed, keep_last=False).endless(start)
 
 
-def evaluation_batches(data: ImageData, indices: torch.Tensor, batch_size: int) -> Iterator[Batch]:
-    """Every image of `data[indices]` once, in this order. See `Batches` for shapes and errors."""
+def evaluation_batches(data: Samples, indices: torch.Tensor, batch_size: int) -> Iterator[Batch]:
+    """Every sample of `data[indices]` once, in this order. See `Batches` for shapes and errors."""
     return Batches(data, indices, batch_size).epoch()
 
 

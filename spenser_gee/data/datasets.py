@@ -9,8 +9,8 @@ from typing import Final
 import torch
 
 from spenser_gee.data.digits import load_digits
-from spenser_gee.data.image_data import Dataset
 from spenser_gee.data.image_folder import load_image_folder
+from spenser_gee.data.samples import Dataset
 from spenser_gee.data.sources import SOURCES, missing_data
 from spenser_gee.data.torchvision_sets import load_torchvision_set
 from spenser_gee.errors import Finding, InputError, Place, input_error, nearest

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spenser_gee.data.image_data import Dataset, ImageData
+from spenser_gee.data.samples import Dataset, Samples
 from spenser_gee.data.stratify import apportion
 from spenser_gee.errors import input_error
 
@@ -62,5 +62,5 @@ def _evenly_spaced(labels: np.ndarray) -> np.ndarray:
     return np.concatenate(picked)
 
 
-def _part(images: np.ndarray, labels: np.ndarray) -> ImageData:
-    return ImageData(torch.from_numpy(images), torch.from_numpy(labels))
+def _part(images: np.ndarray, labels: np.ndarray) -> Samples:
+    return Samples.of_images(torch.from_numpy(images), torch.from_numpy(labels))

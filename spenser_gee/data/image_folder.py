@@ -15,8 +15,8 @@ from typing import IO
 
 import torch
 
-from spenser_gee.data.image_data import Dataset, ImageData
 from spenser_gee.data.image_decode import IMAGE_SUFFIXES, Decoder
+from spenser_gee.data.samples import Dataset, Samples
 from spenser_gee.errors import Finding, InputError, Place, input_error
 
 PARTS = ("train", "test")
@@ -74,10 +74,10 @@ def load_image_folder(root: Path, image_size: int | None = None, channels: int |
     return Dataset("image-folder", train, test, names)
 
 
-def _part(images: torch.Tensor, items: list[tuple[str, str, str, int]], names: tuple[str, ...]) -> ImageData:
+def _part(images: torch.Tensor, items: list[tuple[str, str, str, int]], names: tuple[str, ...]) -> Samples:
     label_of = {name: label for label, name in enumerate(names)}
     labels = torch.tensor([label_of[class_name] for _, class_name, _, _ in items], dtype=torch.int64)
-    return ImageData(images[torch.tensor([position for *_, position in items])], labels)
+    return Samples.of_images(images[torch.tensor([position for *_, position in items])], labels)
 
 
 def _check_options(image_size: int | None, channels: int | None) -> None:

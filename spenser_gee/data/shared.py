@@ -1,4 +1,4 @@
-"""Labelled images that processes share: written once into memory, mapped by whoever gets the open file."""
+"""Labelled samples that processes share: written once into memory, mapped by whoever gets the open file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ import mmap
 import os
 import tempfile
 import weakref
-from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Literal, TypedDict
 
 import torch
 
-from spenser_gee.data.image_data import ImageData
+from spenser_gee.data.samples import Samples
 from spenser_gee.errors import input_error
 
 _LABEL_BYTES = 8
 
 
-class SharedImages:
+class SharedHandle(TypedDict):
+    """For a process of this host that has the same descriptor. shape and dtype: of the inputs."""
+
+    kind: Literal["shared memory"]
+    descriptor: int
+    shape: list[int]
+    dtype: str
+
+
+class SharedSamples:
     """A copy of `data` in a file that has no name, so nothing is left of it once the last process that holds it
     has ended, in whatever way. Under Linux it lies in memory, elsewhere in the folder for temporary files.
 
@@ -27,41 +35,49 @@ class SharedImages:
     Raises InputError where there is no room for the copy.
     """
 
-    def __init__(self, data: ImageData) -> None:
-        self.shape: tuple[int, ...] = tuple(data.images.shape)
+    def __init__(self, data: Samples) -> None:
+        self.shape: tuple[int, ...] = tuple(data.inputs.shape)
+        self.dtype = str(data.inputs.dtype).removeprefix("torch.")
         try:
             file = _nameless_file()
             weakref.finalize(self, file.close)
             # The labels first: they need an address that is a multiple of eight.
-            for tensor in (data.labels, data.images):
+            for tensor in (data.labels, data.inputs):
                 rest = tensor.cpu().contiguous().numpy().data.cast("B")
                 while rest:  # The system may take a part only.
                     rest = rest[file.write(rest) :]
         except OSError as error:
             raise input_error(
                 "data",
-                f"no room for a copy of the images that workers can read: {error.strerror}",
+                f"no room for a copy of the data that workers can read: {error.strerror}",
                 "Free some memory (outside Linux: space for temporary files).",
             ) from None
         self.descriptor: int = file.fileno()
 
     @property
-    def address(self) -> dict[str, Any]:
-        """The arguments of `map_images`, JSON-able, for a process that has the same descriptor."""
-        return {"descriptor": self.descriptor, "shape": list(self.shape)}
+    def handle(self) -> SharedHandle:
+        """For `map_samples`, JSON-able."""
+        return {
+            "kind": "shared memory",
+            "descriptor": self.descriptor,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+        }
 
 
-def map_images(descriptor: int, shape: Sequence[int]) -> ImageData:
-    """The images and labels of a `SharedImages`, without a copy; shape: of the images, (N, C, H, W).
+def map_samples(handle: SharedHandle) -> Samples:
+    """The inputs and labels of a `SharedSamples`, without a copy.
 
     All processes read the same pages of memory. The pages are private where somebody writes, as torch wants
     writable memory: a process can spoil its own view only.
     """
+    shape, kind = handle["shape"], getattr(torch, handle["dtype"])
     count = shape[0]
-    memory = mmap.mmap(descriptor, _LABEL_BYTES * count + math.prod(shape), access=mmap.ACCESS_COPY)
+    size = _LABEL_BYTES * count + math.prod(shape) * kind.itemsize
+    memory = mmap.mmap(handle["descriptor"], size, access=mmap.ACCESS_COPY)
     labels = torch.frombuffer(memory, dtype=torch.int64, count=count)
-    images = torch.frombuffer(memory, dtype=torch.uint8, offset=_LABEL_BYTES * count)
-    return ImageData(images.reshape(tuple(shape)), labels)
+    inputs = torch.frombuffer(memory, dtype=kind, offset=_LABEL_BYTES * count)
+    return Samples(inputs.reshape(shape), labels)
 
 
 def _nameless_file() -> IO[bytes]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spenser_gee.data.image_data import Dataset, ImageData
+from spenser_gee.data.samples import Dataset, Samples
 from spenser_gee.data.sources import Source, missing_data
 from spenser_gee.data.torchvision_import import import_torchvision
 from spenser_gee.errors import Finding, InputError, Place, input_error
@@ -100,7 +100,7 @@ def _read_idx_set(source: Source, folder: Path, reader: Any) -> Dataset:
     return Dataset(source.name, train, test, classes)
 
 
-def _read_idx_pair(folder: Path, part: str, class_count: int) -> ImageData:
+def _read_idx_pair(folder: Path, part: str, class_count: int) -> Samples:
     idx = import_torchvision().datasets.mnist
     image_file, label_file = (folder / name for name in _IDX_FILES[part])
     findings = [*_idx_findings(image_file, _IDX_IMAGES), *_idx_findings(label_file, _IDX_LABELS)]
@@ -109,7 +109,7 @@ def _read_idx_pair(folder: Path, part: str, class_count: int) -> ImageData:
     images: torch.Tensor = idx.read_image_file(str(image_file))
     labels: torch.Tensor = idx.read_label_file(str(label_file))
     _check_labels(label_file, labels, image_file, len(images), class_count)
-    return ImageData(images.unsqueeze(1), labels)
+    return Samples.of_images(images.unsqueeze(1), labels)
 
 
 def _idx_findings(path: Path, magic: int) -> list[Finding]:
@@ -184,7 +184,7 @@ def _read_cifar(source: Source, root: Path, reader: Any) -> Dataset:
         labels = torch.tensor(part.targets, dtype=torch.int64)
         _check_labels(folder, labels, folder / name, len(part.data), len(classes))
         images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()
-        data.append(ImageData(images, labels))
+        data.append(Samples.of_images(images, labels))
     return Dataset(source.name, data[0], data[1], classes)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from spenser_gee.config import Config
-from spenser_gee.data import map_images
+from spenser_gee.data import DataHandle, open_data
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluator import Candidacy, make_evaluator
-from spenser_gee.fitness.task import DataSettings, choose_device, make_task
+from spenser_gee.fitness.task import make_task
 from spenser_gee.network.backends import use_backend
+from spenser_gee.network.device import choose_device
 from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.saved import save_network
@@ -21,13 +22,13 @@ from spenser_gee.training.saved import save_network
 
 def make_evaluate(
     config: Mapping[str, Any],
-    images: Mapping[str, Any],
+    samples: DataHandle,
     classes: int,
     device: str,
     backend: str,
     threads: int | None,
 ) -> Callable[[Mapping[str, Any], float], Evaluation]:
-    """Maps the training images (`images`: a `SharedImages.address`); returns evaluate(payload, deadline).
+    """Opens the training data (`samples`); returns evaluate(payload, deadline).
 
     The payload: spec, sentence, save (where the trained weights go), and the fields of `Candidacy`.
     """
@@ -38,9 +39,7 @@ def make_evaluate(
         torch.set_num_threads(threads)
     settings = Config.from_dict(config, "the worker's configuration")
     place = choose_device(device)
-    task = make_task(
-        map_images(**images), classes, DataSettings(**settings.data.model_dump()), settings.seed, place
-    )
+    task = make_task(open_data(samples), classes, settings.data, settings.seed, place)
     evaluator = make_evaluator(settings, task)
 
     def run(payload: Mapping[str, Any], deadline: float) -> Evaluation:

@@ -197,7 +197,14 @@ class Trial:
         source = self._source
         size = min(
             self.at_once
-            or networks_at_once(self._plan, source.time_steps, source.batch_size, self._mode, source.device),
+            or networks_at_once(
+                self._plan,
+                source.time_steps,
+                source.batch_size,
+                self._mode,
+                source.device,
+                source.data.recorded_steps,
+            ),
             len(starts),
         )
         if size == 1:

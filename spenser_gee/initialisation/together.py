@@ -32,11 +32,18 @@ Batch = tuple[Tensor, Tensor]
 TINY = 20_000_000
 
 
-def networks_at_once(plan: Plan, time_steps: int, batch: int, mode: Mode, device: torch.device) -> int:
+def networks_at_once(
+    plan: Plan,
+    time_steps: int,
+    batch: int,
+    mode: Mode,
+    device: torch.device,
+    signal_steps: int | None = None,
+) -> int:
     """How many networks to run side by side; 1 where that cannot be done, or does not pay.
 
     Dropout would draw other masks than one network after the other. On a GPU as many as the memory allows. The plain
-    backend is the reference: it runs every network alone.
+    backend is the reference: it runs every network alone. signal_steps: see `kept_bytes`.
     """
     if backend_in_use(device) == "plain":
         return 1
@@ -46,7 +53,7 @@ def networks_at_once(plan: Plan, time_steps: int, batch: int, mode: Mode, device
         return 1
     if mode.memory is None:
         return 2**30
-    return max(1, mode.memory // (batch * max(1, kept_bytes(plan, time_steps))))
+    return max(1, mode.memory // (batch * max(1, kept_bytes(plan, time_steps, signal_steps))))
 
 
 class Ensemble:

@@ -14,6 +14,8 @@ class RunPaths:
         self.config_file = path / "config.yaml"
         self.grammar_file = path / "grammar.lark"
         self.first_parent = path / "start.net"
+        # What the data are: classes, sizes, content.
+        self.data_file = path / "data.json"
         # Versions, hardware, command.
         self.environment_file = path / "environment.json"
         # Everything that happened, see `database`.

@@ -48,10 +48,11 @@ class RunFolder(WeightFiles):
         grammar_sha256: str,
         environment: Mapping[str, Any],
         start: str | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """A new run folder, locked for writing. InputError where something lies there already.
 
-        start: the text of the first parent's sentence.
+        start: the text of the first parent's sentence. data: what the data are (`data.Identity`), JSON-able.
         """
         path = Path(path)
         require_free(path)
@@ -69,6 +70,8 @@ class RunFolder(WeightFiles):
             if start is not None:
                 write_text(paths.first_parent, start)
             write_json(paths.environment_file, environment)
+            if data is not None:
+                write_json(paths.data_file, data)
             paths.weights_folder.mkdir()
             # The database comes last: with it the folder is a run folder.
             meta = {"grammar_canonical": grammar_canonical, "grammar_sha256": grammar_sha256}
@@ -143,13 +146,11 @@ class RunFolder(WeightFiles):
 
     def environment(self) -> dict[str, Any]:
         """What `describe_environment` found at the start."""
-        try:
-            values: dict[str, Any] = json.loads(_text(self.environment_file))
-        except (ValueError, RecursionError) as error:
-            raise input_error(str(self.environment_file), f"not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise input_error(str(self.environment_file), "expected a JSON object")
-        return values
+        return _json(self.environment_file)
+
+    def data_record(self) -> dict[str, Any] | None:
+        """What the run's data are; None where an earlier version began it and did not record that."""
+        return _json(self.data_file) if self.data_file.exists() else None
 
     def generations_done(self) -> int:
         """How many generations are finished."""
@@ -164,6 +165,10 @@ class RunFolder(WeightFiles):
     def write_config(self, config: Mapping[str, Any]) -> None:
         """The configuration that the run goes on with."""
         write_text(self.config_file, _yaml(config))
+
+    def write_data_record(self, data: Mapping[str, Any]) -> None:
+        """What the data are, for a run that has no record of it yet."""
+        write_json(self.data_file, data)
 
     def adopt_grammar(
         self,
@@ -409,6 +414,16 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise input_error(str(path), f"cannot be read: {error}") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise input_error(str(path), f"not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise input_error(str(path), "expected a JSON object")
+    return values
 
 
 def _name(column: str) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from spenser_gee.errors import input_error
-from spenser_gee.fitness.task import source_of
 from spenser_gee.genotype import Genotype, genotype_from_sentence, sentence_of
 from spenser_gee.initialisation.from_birth import train_from_birth
 from spenser_gee.initialisation.parent import start_to_save
@@ -29,7 +28,7 @@ from spenser_gee.session.setup import Setup
 from spenser_gee.training.measure import Measurement, measure
 from spenser_gee.training.mode import Mode
 from spenser_gee.training.saved import load_network, save_network
-from spenser_gee.training.source import Source
+from spenser_gee.training.source import Source, source_of
 from spenser_gee.training.train import Budget, TrainingRecord, train
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spenser_gee.config import Config
+from spenser_gee.data import require_same
 from spenser_gee.errors import input_error
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.spec import BUILDER_VERSION
@@ -58,7 +59,7 @@ def resume_run(
         data_root: where the data lie now; by default where they were.
         reporter: hears of the progress.
         announce: called once all input has been checked.
-        warn: gets messages on an edited grammar, and that there is nothing to do.
+        warn: gets messages on an edited grammar, on data that were not recorded, and that there is nothing to do.
 
     Returns:
         The summary as of `show --json`.
@@ -75,11 +76,13 @@ def resume_run(
             grammar = open_grammar(grammar_path)
             config = config.model_copy(update={"grammar": str(grammar_path.resolve())})
         setup = set_up(_with_own_start(folder, config), grammar, data_root)
+        require_same(folder.data_record(), setup.identity, str(path))
         _check_best(setup, folder)
         _compare_backend(setup, folder, warn)
         if grammar.sha256 != folder.grammar_sha256():
             adopt_grammar(folder, setup, drop_unreadable, warn)
         folder.write_config({**setup.config.to_dict(), "search": config.to_dict()["search"]})
+        _record_data(setup, folder, warn)
         if announce is not None:
             announce(setup)
         if nothing_to_do(setup, folder):
@@ -146,6 +149,15 @@ def _compare_backend(setup: Setup, folder: RunFolder, warn: Callable[[str], None
         warn(
             f"The neurons ran on the {before} backend when this run began, and run on {setup.backend} now: "
             f"results may differ in their last digits (--set backend={before} keeps it, where it works)"
+        )
+
+
+def _record_data(setup: Setup, folder: RunFolder, warn: Callable[[str], None]) -> None:
+    """An earlier version recorded no data; from now on they are these."""
+    if folder.data_record() is None:
+        folder.write_data_record(setup.identity.to_dict())
+        warn(
+            "Nothing was known of the run's data, as an earlier version began it: data.json records these now."
         )
 
 

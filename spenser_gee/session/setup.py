@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from spenser_gee.config import FITNESS_KINDS, Config, FitnessKind, Mutation
-from spenser_gee.data import Dataset, SharedImages, map_images, resolve_root, split
+from spenser_gee.config import FITNESS_KINDS, Config, Data, FitnessKind, Mutation
+from spenser_gee.data import Dataset, Identity, SharedSamples, load_data, open_data, resolve_data, split
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
-from spenser_gee.fitness.task import DataSettings, choose_device
 from spenser_gee.genotype import (
     DEFAULT_RATES,
     SPENSER_RATES,
@@ -29,6 +28,7 @@ from spenser_gee.genotype import (
 from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import Grammar
 from spenser_gee.network.backends import resolve_backend
+from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
 from spenser_gee.phenotype.space import SizeLimits
@@ -53,7 +53,9 @@ class Phenotype:
 class Setup:
     """Everything that a run is made of.
 
+    identity: of `data`.
     shared: the training images of `data` for workers, who read the same memory.
+    data_settings: the configuration's section, with its root resolved.
     backend: of the neurons, resolved.
     threads: of each process that evaluates candidates. training_threads: of the training after the search.
     """
@@ -61,8 +63,9 @@ class Setup:
     config: Config
     grammar: Grammar
     data: Dataset
-    shared: SharedImages
-    data_settings: DataSettings
+    identity: Identity
+    shared: SharedSamples
+    data_settings: Data
     device: torch.device
     backend: str
     threads: int
@@ -82,7 +85,7 @@ class Setup:
             "spenser_gee.fitness.worker:make_evaluate",
             {
                 "config": self.config.to_dict(),
-                "images": self.shared.address,
+                "samples": self.shared.handle,
                 "classes": self.data.class_count,
                 "device": str(self.device),
                 "backend": self.backend,
@@ -92,48 +95,42 @@ class Setup:
         )
 
 
-def data_settings(config: Config, data_root: str | None = None) -> DataSettings:
-    """The data section with its root resolved: `data_root`, else the configuration's, else the environment's."""
-    data = config.data
-    root = resolve_root(data_root, data.root)
-    return DataSettings(
-        data.dataset,
-        None if root is None else str(root.resolve()),
-        data.download,
-        data.image_size,
-        data.channels,
-        data.time_steps,
-        data.batch_size,
-        data.train_subset,
-        data.fitness_share,
-    )
-
-
 def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Setup:
     """Loads the data and checks everything. Raises InputError."""
-    settings = data_settings(config, data_root)
+    settings = resolve_data(config.data, data_root)
     device = choose_device(config.device)
     # Here, not in the workers: it may take seconds the first time, for a build that all of them use.
     backend = resolve_backend(config.backend, device)
     check_sizes(grammar, config.search.sizes)
-    data = settings.load()
+    data = load_data(settings)
     # Workers split for themselves: here it is only tried, before anything is written.
     split(data.train.labels, config.seed, settings.fitness_share, settings.train_subset)
     # In memory once for all processes, this one too.
-    shared = SharedImages(data.train)
-    data = replace(data, train=map_images(**shared.address))
+    shared = SharedSamples(data.train)
+    data = replace(data, train=open_data(shared.handle))
     space = make_space(config, grammar, data)
     start = _start_genotype(config, grammar, space)
     search = config.search
     frame = Frame(space, config.seed, search.offspring, start, search.redraws, config.strives_for)
     strategy = make_strategy(search.strategy, frame)
-    config = config.model_copy(update={"data": config.data.model_copy(update={"root": settings.root})})
+    config = config.model_copy(update={"data": settings})
     # The number of threads decides in which order floats are summed, so it must not follow from the number of
     # workers. Workers with one thread each are also faster than threads within an operation.
     threads = config.threads or 1
     training_threads = config.threads or _ALL_THREADS
     return Setup(
-        config, grammar, data, shared, settings, device, backend, threads, training_threads, space, strategy
+        config,
+        grammar,
+        data,
+        Identity.of(data),
+        shared,
+        settings,
+        device,
+        backend,
+        threads,
+        training_threads,
+        space,
+        strategy,
     )
 
 

@@ -58,6 +58,7 @@ def start_run(
         grammar.sha256,
         environment,
         start,
+        setup.identity.to_dict(),
     )
     with folder:
         folder.event("start")

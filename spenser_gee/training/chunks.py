@@ -24,20 +24,23 @@ from spenser_gee.phenotype.spec import (
 FLOAT = 4  # bytes
 
 
-def samples_at_once(plan: Plan, time_steps: int, memory: int | None) -> int | None:
-    """As many as `memory` bytes are enough for, at least 1. None: any number."""
+def samples_at_once(
+    plan: Plan, time_steps: int, memory: int | None, signal_steps: int | None = None
+) -> int | None:
+    """As many as `memory` bytes are enough for, at least 1. None: any number. signal_steps: see `kept_bytes`."""
     if memory is None or any(isinstance(planned.layer, (BatchNorm, Dropout)) for planned in plan.layers):
         return None
-    return max(1, memory // kept_bytes(plan, time_steps))
+    return max(1, memory // kept_bytes(plan, time_steps, signal_steps))
 
 
-def kept_bytes(plan: Plan, time_steps: int) -> int:
+def kept_bytes(plan: Plan, time_steps: int, signal_steps: int | None = None) -> int:
     """What the backward pass needs of one sample, without dropout.
 
     As the plain neurons keep it, in float32; fused ones keep less around poolings and of a static input.
+    signal_steps: time steps of the input, T or 1 for one that is the same at every step: up to the first neurons one
+    step of it is computed. None: as the coding of images makes it.
     """
-    # A direct input is the same at every step: up to the first neurons one step is computed.
-    steps = 1 if plan.spec.input.coding == "direct" else time_steps
+    steps = signal_steps or (1 if plan.spec.input.coding == "direct" else time_steps)
     values = 0
     for planned in plan.layers:
         layer, inputs, outputs = planned.layer, math.prod(planned.input), math.prod(planned.output)

@@ -46,8 +46,8 @@ def measure(
     correct, loss = torch.zeros((), device=device), torch.zeros((), device=device)
     rates: Tensor | float = 0.0
     count = 0
-    for images, labels in batches:
-        output = run_network(network, stimulus(images), mode, membrane=needs_membrane(spec.loss), rates=True)
+    for inputs, labels in batches:
+        output = run_network(network, stimulus(inputs), mode, membrane=needs_membrane(spec.loss), rates=True)
         right = decision_values(spec.loss, output).argmax(1) == labels
         correct += right.sum()
         loss += loss_value(spec.loss, output, labels) * len(labels)

@@ -54,7 +54,7 @@ class SavedNetwork:
         values = images.to(torch.float32) if images.is_floating_point() else to_unit(images)
         stimulus = Stimulus(self.spec, self.time_steps, seed, device, augment=False)
         self.network.eval()
-        output = self.network(stimulus(values), membrane=needs_membrane(self.spec.loss))
+        output = self.network(stimulus(values.unsqueeze(1)), membrane=needs_membrane(self.spec.loss))
         return decision_values(self.spec.loss, output).argmax(1)
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from spenser_gee.config import Data
 from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
-from spenser_gee.data.image_data import ImageData
+from spenser_gee.data.samples import Samples
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.stimulus import Stimulus
@@ -16,17 +17,22 @@ from spenser_gee.training.stimulus import Stimulus
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The images `data[indices]` as batches of `batch_size`, coded into `time_steps` steps."""
+    """The samples `data[indices]` as batches of `batch_size`. coding_steps: into how many steps images are coded."""
 
-    data: ImageData
+    data: Samples
     indices: torch.Tensor
     batch_size: int
-    time_steps: int
+    coding_steps: int
 
     @property
     def device(self) -> torch.device:
         """Where the data are."""
-        return self.data.images.device
+        return self.data.labels.device
+
+    @property
+    def time_steps(self) -> int:
+        """T: of the data where they have time, else of the coding."""
+        return self.data.recorded_steps or self.coding_steps
 
     @property
     def steps_per_epoch(self) -> int:
@@ -38,9 +44,16 @@ class Source:
         return training_batches(self.data, self.indices, self.batch_size, derive_seed(seed, "order"))
 
     def once(self) -> Iterator[Batch]:
-        """Every image once. Larger batches than in training: there are no gradients to keep."""
+        """Every sample once. Larger batches than in training: there are no gradients to keep."""
         return evaluation_batches(self.data, self.indices, 4 * self.batch_size)
 
     def stimulus(self, spec: NetworkSpec, seed: int, *, augment: bool) -> Stimulus:
         """The coding of `spec`; its noise depends on `seed` alone."""
         return Stimulus(spec, self.time_steps, seed, self.device, augment=augment)
+
+
+def source_of(data: Samples, settings: Data, device: torch.device, most: int | None = None) -> Source:
+    """All samples, or the first `most`."""
+    there = data.to(device)
+    indices = torch.arange(len(data) if most is None else min(most, len(data)), device=device)
+    return Source(there, indices, settings.batch_size, settings.time_steps)

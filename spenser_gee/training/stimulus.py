@@ -1,4 +1,4 @@
-"""From a batch of images to what the network sees: augmentation, then spike coding, on the device."""
+"""From a batch of samples to what the network sees: augmentation, then spike coding, on the device."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Stimulus:
     for all candidates whatever their augmentation draws.
 
     Args:
-        spec: coding and augmentation.
-        time_steps: T.
+        spec: coding (of images) and augmentation.
+        time_steps: T of the coding.
         seed: of both streams.
         augment: whether to augment (training) or not (measuring).
     """
@@ -32,11 +32,17 @@ class Stimulus:
         # On the CPU: these draws are few, and so they are the same on every device.
         self._draws = torch.Generator().manual_seed(derive_seed(seed, "augmentation"))
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """images (B, C, H, W) in 0..1 -> (T, B, C, H, W), or (1, B, C, H, W) where time does not matter."""
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """inputs (B, T', C, H, W) -> (T, B, C, H, W), or (1, B, C, H, W) where time does not matter.
+
+        Images (T' = 1, in 0..1) are coded; recorded sequences keep their own steps and values.
+        """
         for change in self._augmentation:
-            images = _augment(change, images, self._draws)
-        return encode(images, self._coding, self._time_steps, self._noise)
+            # Time steps are taken for channels: those of a sample all move alike.
+            inputs = _augment(change, inputs.flatten(1, 2), self._draws).view(inputs.shape)
+        if inputs.shape[1] > 1:
+            return inputs.transpose(0, 1).contiguous()
+        return encode(inputs.squeeze(1), self._coding, self._time_steps, self._noise)
 
 
 def _augment(change: Augmentation, images: Tensor, generator: torch.Generator) -> Tensor:

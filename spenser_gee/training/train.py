@@ -73,8 +73,8 @@ def train(
     """Trains `network` in place.
 
     Args:
-        batches: endless (images (B, C, H, W), labels (B,)).
-        stimulus: images -> (T, B, C, H, W).
+        batches: endless (inputs (B, T', C, H, W), labels (B,)).
+        stimulus: inputs -> (T, B, C, H, W).
         deadline: of `time.monotonic()`; past it the outcome is timed_out.
         check_alive_after: after so many steps, stop with outcome `dead` if the outputs ignore the input.
         curve_every: steps between entries of the curve, which are the only times that a CPU is asked for numbers;
@@ -89,7 +89,6 @@ def train(
     begin = time.monotonic()
     curve: list[tuple[int, float, float]] = []
     meter = Meter(parameters, curve_every)
-    at_once = samples_at_once(network.plan, network.time_steps, mode.memory)
     step = 0
 
     def share() -> float:
@@ -111,15 +110,15 @@ def train(
     while (progress := share()) < 1.0:
         if time.monotonic() > deadline:
             return record("timed_out", f"training was at step {step}")
-        images, labels = next(batches)
-        signal = stimulus(images)
+        inputs, labels = next(batches)
+        signal = stimulus(inputs)
         if step == check_alive_after and (reason := dead_reason(probe(network, signal))):
             if not bool(all_finite(parameters)):
                 return record("not_finite", f"{NO_WEIGHTS} at step {step}")
             return record("not_finite" if reason == NOT_FINITE else "dead", reason)
         _set_rate(optimiser, spec.optimiser.lr * rate_factor(spec.schedule, progress))
         optimiser.zero_grad(set_to_none=True)
-        meter.add(*_gradients(network, spec, signal, labels, mode, at_once), len(labels))
+        meter.add(*_gradients(network, spec, signal, labels, mode), len(labels))
         if spec.clip is not None:
             nn.utils.clip_grad_norm_(parameters, spec.clip.norm)
         optimiser.step()
@@ -137,13 +136,13 @@ def _gradients(
     signal: Tensor,
     labels: Tensor,
     mode: Mode,
-    at_once: int | None,
 ) -> tuple[Tensor, Tensor]:
     """Adds the gradient of the batch's mean loss to the weights; that loss and the number of correct answers.
 
-    at_once: samples that a pass may have. All losses are means over the samples, so chunks count by their sizes.
+    All losses are means over the samples, so chunks count by their sizes.
     """
     size = len(labels)
+    at_once = samples_at_once(network.plan, network.time_steps, mode.memory, len(signal))
     passes = math.ceil(size / (at_once or size))
     chunk = math.ceil(size / passes)
     losses, right = [], []

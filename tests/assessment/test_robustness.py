@@ -45,7 +45,7 @@ def test_level_0_is_what_measure_says(coding: str) -> None:
 
 
 def test_the_norm_of_the_noise_is_exact() -> None:
-    given = images()
+    given = images().unsqueeze(1)
     given[2] = 0.0
     noisy = noisy_images(given, DIRECT, 0.5, stream(0, "noise"))
     norms = (noisy - given).flatten(1).norm(dim=1) / given.flatten(1).norm(dim=1)
@@ -59,8 +59,8 @@ def test_the_norm_of_the_noise_is_exact() -> None:
 
 @pytest.mark.parametrize("coding", ["rate", "latency"])
 def test_where_values_are_probabilities_or_times_they_stay_between_0_and_1(coding: str) -> None:
-    free = noisy_images(images(), DIRECT, 0.5, stream(0, "noise"))
-    cut = noisy_images(images(), gene_spec(input=Input(coding)), 0.5, stream(0, "noise"))
+    free = noisy_images(images().unsqueeze(1), DIRECT, 0.5, stream(0, "noise"))
+    cut = noisy_images(images().unsqueeze(1), gene_spec(input=Input(coding)), 0.5, stream(0, "noise"))
     assert torch.equal(cut, free.clamp(0, 1))
 
 

@@ -396,10 +396,10 @@ def test_a_comparison_on_a_gpu(finished: Path, backbones: list[Path], tmp_path: 
 
 def test_equal_seeds_see_equal_data() -> None:
     """Two contenders of one seed are trained on the same batches in the same order: it is what pairs them."""
-    from spenser_gee.data import ImageData
+    from spenser_gee.data import Samples
     from spenser_gee.training.source import Source
 
-    data = ImageData(
+    data = Samples.of_images(
         torch.arange(64, dtype=torch.uint8).view(64, 1, 1, 1), torch.zeros(64, dtype=torch.int64)
     )
     sources = [Source(data, torch.arange(64), 16, 4) for _ in range(2)]

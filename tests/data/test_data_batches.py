@@ -7,15 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spenser_gee.data import Batches, ImageData, evaluation_batches, training_batches
+from spenser_gee.data import Batches, Samples, evaluation_batches, training_batches
 from spenser_gee.data.batches import to_unit
 from spenser_gee.errors import InputError
 
 
-def numbered(count: int) -> ImageData:
+def numbered(count: int) -> Samples:
     """Image i is all i, label i."""
     images = torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(count, 2, 3, 4).contiguous()
-    return ImageData(images, torch.arange(count))
+    return Samples.of_images(images, torch.arange(count))
 
 
 def epochs_of(labels: list[list[int]], per_epoch: int) -> list[list[list[int]]]:
@@ -43,8 +43,8 @@ def test_images_follow_their_labels_in_unit_range() -> None:
     data = numbered(50)
     for images, labels in islice(training_batches(data, torch.arange(50), 8, 3), 20):
         assert images.dtype == torch.float32
-        assert images.shape == (len(labels), 2, 3, 4)
-        assert torch.allclose(images, (labels / 255)[:, None, None, None].expand_as(images))
+        assert images.shape == (len(labels), 1, 2, 3, 4)
+        assert torch.allclose(images, (labels / 255)[:, None, None, None, None].expand_as(images))
 
 
 def test_bytes_map_onto_zero_to_one() -> None:
@@ -100,9 +100,9 @@ def test_errors_come_at_the_call() -> None:
     with pytest.raises(InputError, match="batch size"):
         training_batches(data, torch.arange(5), 0, 0)
     # One image and a larger batch: every epoch would be empty, without end.
-    with pytest.raises(InputError, match="enough images"):
+    with pytest.raises(InputError, match="enough samples"):
         training_batches(data, torch.arange(1), 4, 0)
-    with pytest.raises(InputError, match="enough images"):
+    with pytest.raises(InputError, match="enough samples"):
         evaluation_batches(data, torch.arange(0), 4)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from spenser_gee.data import DATASET_NAMES, Dataset, ImageData, canonical_name, load_dataset, resolve_root
+from spenser_gee.data import DATASET_NAMES, Dataset, Samples, canonical_name, load_dataset, resolve_root
 from spenser_gee.errors import InputError
 
 
@@ -95,7 +95,7 @@ def test_digits_are_the_same_every_time() -> None:
 
 def test_image_data_refuses_wrong_types_and_counts() -> None:
     images, labels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
-    assert len(ImageData(images, labels)) == 3
+    assert len(Samples.of_images(images, labels)) == 3
     for wrong in (
         (images.float(), labels),
         (images[:, 0], labels),
@@ -103,10 +103,10 @@ def test_image_data_refuses_wrong_types_and_counts() -> None:
         (images, labels.int()),
     ):
         with pytest.raises(ValueError, match="expected"):
-            ImageData(*wrong)
-    other = ImageData(torch.zeros(3, 3, 2, 2, dtype=torch.uint8), labels)
+            Samples.of_images(*wrong)
+    other = Samples.of_images(torch.zeros(3, 3, 2, 2, dtype=torch.uint8), labels)
     with pytest.raises(ValueError, match="one shape"):
-        Dataset("x", ImageData(images, labels), other, ("a",))
+        Dataset("x", Samples.of_images(images, labels), other, ("a",))
 
 
 def _real_root(folder: str) -> Path:

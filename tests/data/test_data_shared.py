@@ -15,45 +15,45 @@ from pathlib import Path
 import pytest
 import torch
 
-from spenser_gee.data import ImageData, SharedImages, map_images
+from spenser_gee.data import Samples, SharedSamples, open_data
 from spenser_gee.data import shared as module
 from spenser_gee.errors import InputError
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="this system has no /proc")
 
 
-def random_images(*shape: int) -> ImageData:
+def random_images(*shape: int) -> Samples:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
-    return ImageData(images, torch.randint(-(2**40), 2**40, shape[:1], generator=generator))
+    return Samples.of_images(images, torch.randint(-(2**40), 2**40, shape[:1], generator=generator))
 
 
-def equal(one: ImageData, other: ImageData) -> bool:
+def equal(one: Samples, other: Samples) -> bool:
     return torch.equal(one.images, other.images) and torch.equal(one.labels, other.labels)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (7, 3, 5, 4), (1000, 1, 28, 28)])
 def test_what_is_mapped_is_what_was_shared(shape: tuple[int, ...]) -> None:
     data = random_images(*shape)
-    shared = SharedImages(data)
+    shared = SharedSamples(data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        mapped = map_images(**json.loads(json.dumps(shared.address)))
+        mapped = open_data(json.loads(json.dumps(shared.handle)))
     assert equal(mapped, data)
     assert mapped.images.is_contiguous()
 
 
 def test_views_are_shared_by_their_values() -> None:
     data = random_images(9, 3, 4, 5)
-    turned = ImageData(data.images.transpose(2, 3)[::2], data.labels[::2])
-    shared = SharedImages(turned)
-    assert equal(map_images(**shared.address), turned)
+    turned = Samples.of_images(data.images.transpose(2, 3)[::2], data.labels[::2])
+    shared = SharedSamples(turned)
+    assert equal(open_data(shared.handle), turned)
 
 
 def test_the_map_outlives_the_descriptor() -> None:
     data = random_images(50, 1, 8, 8)
-    shared = SharedImages(data)
-    mapped = map_images(**shared.address)
+    shared = SharedSamples(data)
+    mapped = open_data(shared.handle)
     del shared
     gc.collect()
     assert equal(mapped, data)
@@ -61,18 +61,18 @@ def test_the_map_outlives_the_descriptor() -> None:
 
 def test_nobody_can_spoil_the_others_images() -> None:
     data = random_images(50, 1, 8, 8)
-    shared = SharedImages(data)
-    mine, theirs = map_images(**shared.address), map_images(**shared.address)
+    shared = SharedSamples(data)
+    mine, theirs = open_data(shared.handle), open_data(shared.handle)
     mine.images.zero_()
     mine.labels.zero_()
     assert equal(theirs, data)
-    assert equal(map_images(**shared.address), data)
+    assert equal(open_data(shared.handle), data)
 
 
 READER = """
 import json, sys
-from spenser_gee.data import map_images
-data = map_images(**json.loads(sys.argv[1]))
+from spenser_gee.data import open_data
+data = open_data(json.loads(sys.argv[1]))
 total = int(data.images.sum()) + int(data.labels.sum())  # Every page is read.
 pages, inside = {}, False
 for line in open("/proc/self/smaps"):
@@ -91,11 +91,11 @@ print(json.dumps({"total": total, **pages}))
 @needs_proc
 def test_another_process_reads_the_same_memory() -> None:
     data = random_images(2000, 3, 32, 32)
-    shared = SharedImages(data)
-    here = map_images(**shared.address)
+    shared = SharedSamples(data)
+    here = open_data(shared.handle)
     assert equal(here, data)  # Read here too: the pages have two users.
     done = subprocess.run(
-        [sys.executable, "-c", READER, json.dumps(shared.address)],
+        [sys.executable, "-c", READER, json.dumps(shared.handle)],
         pass_fds=[shared.descriptor],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         capture_output=True,
@@ -119,8 +119,8 @@ def test_a_file_that_takes_a_part_at_a_time_gets_everything(monkeypatch: pytest.
 
     monkeypatch.setattr(module, "_nameless_file", lambda: Slow(os.memfd_create("slow"), "r+"))
     data = random_images(50, 1, 8, 8)
-    shared = SharedImages(data)
-    assert equal(map_images(**shared.address), data)
+    shared = SharedSamples(data)
+    assert equal(open_data(shared.handle), data)
 
 
 @needs_proc
@@ -129,8 +129,8 @@ def test_the_file_is_closed_with_its_object() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(20):
-            shared = SharedImages(random_images(4, 1, 2, 2))
-            map_images(**shared.address)
+            shared = SharedSamples(random_images(4, 1, 2, 2))
+            open_data(shared.handle)
         del shared
         gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -142,16 +142,16 @@ def test_without_files_in_memory_it_is_a_temporary_one(
     monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     data = random_images(50, 1, 8, 8)
-    shared = SharedImages(data)
+    shared = SharedSamples(data)
     assert os.fstat(shared.descriptor).st_nlink == 0
     assert list(tmp_path.iterdir()) == []
     assert os.fstat(shared.descriptor).st_dev == tmp_path.stat().st_dev
-    assert equal(map_images(**shared.address), data)
+    assert equal(open_data(shared.handle), data)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_no_room_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "memfd_create", lambda name: os.open("/dev/full", os.O_RDWR), raising=False)
-    with pytest.raises(InputError, match=r"no room for a copy of the images.*No space left") as caught:
-        SharedImages(random_images(50, 1, 8, 8))
+    with pytest.raises(InputError, match=r"no room for a copy of the data.*No space left") as caught:
+        SharedSamples(random_images(50, 1, 8, 8))
     assert "Free some memory" in (caught.value.findings[0].remedy or "")

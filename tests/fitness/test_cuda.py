@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spenser_gee.config import Initialisation
-from spenser_gee.fitness.task import DataSettings, make_task
+from spenser_gee.config import Data, Initialisation
+from spenser_gee.fitness.task import make_task
 from spenser_gee.fitness.trained import evaluate
 from spenser_gee.network.build import build_network
 from spenser_gee.network.lif import RESETS, lif
@@ -30,7 +30,7 @@ from spenser_gee.training.train import Budget
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA GPU")
 
-DIGITS = DataSettings("digits", None, False, None, None, 4, 32, None, 0.3)
+DIGITS = Data(dataset="digits", time_steps=4, batch_size=32, fitness_share=0.3)
 NEURON = LIF(beta=0.8, learn_beta="true", learn_threshold=True)
 UNITS = (
     (Conv(8), NEURON),

@@ -18,7 +18,7 @@ from tiny_networks import HEAD, dropout_spec, equal_states, gene_spec, gene_unit
 from torch import Tensor
 
 from spenser_gee.config import Initialisation
-from spenser_gee.data.image_data import ImageData
+from spenser_gee.data.samples import Samples
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness import trained
 from spenser_gee.fitness.evaluator import Evaluated, Task
@@ -252,7 +252,7 @@ def test_training_does_not_see_fitness_images() -> None:
     images, labels = one.evo_train.data.images.clone(), one.evo_train.data.labels.clone()
     images[one.fitness.indices] = 255 - images[one.fitness.indices]
     labels[one.fitness.indices] = 0
-    data = ImageData(images, labels)
+    data = Samples.of_images(images, labels)
     other = dataclasses.replace(
         one,
         evo_train=dataclasses.replace(one.evo_train, data=data),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -13,11 +12,11 @@ import torch
 from tiny_networks import SETTINGS, digits, gene_spec, gene_unit
 
 from spenser_gee.config import Config, Training
-from spenser_gee.data import SharedImages
+from spenser_gee.data import SharedSamples
 from spenser_gee.errors import InputError
-from spenser_gee.fitness.task import choose_device
 from spenser_gee.fitness.trained import resolve_budget
 from spenser_gee.fitness.worker import make_evaluate
+from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.spec import LIF, Conv, MaxPool, NetworkSpec
 from spenser_gee.training.saved import load_network
 from spenser_gee.training.train import Budget
@@ -33,15 +32,15 @@ INNER = {
 
 
 def worker(inherit: str = "trained", training: dict[str, Any] | None = None) -> Any:
-    shared = SharedImages(digits().train)
+    shared = SharedSamples(digits().train)
     config = {
         "name": "worker",
         "grammar": "none",
-        "data": dataclasses.asdict(SETTINGS),
+        "data": SETTINGS.model_dump(),
         "initialisation": {**INNER, "inherit": inherit},
         "training": {"memory_mb": None, **(training or {"steps": 4})},
     }
-    values = {"config": Config.from_dict(config).to_dict(), "images": shared.address, "classes": 10}
+    values = {"config": Config.from_dict(config).to_dict(), "samples": shared.handle, "classes": 10}
     # As they travel to a worker process.
     plain = json.loads(json.dumps(values))
     return make_evaluate(**plain, device="cpu", backend="plain", threads=1)

@@ -22,11 +22,11 @@ from sklearn.metrics import confusion_matrix
 from tiny_networks import SHAPE, STEPS, network_of
 from tiny_runs import GRAMMAR, tiny_run
 
-from spenser_gee.data import Dataset, ImageData, load_dataset, split
-from spenser_gee.fitness.task import DataSettings
+from spenser_gee.data import Dataset, OtherData, Samples, load_dataset, split
 from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Input, MaxPool, NetworkSpec
 from spenser_gee.report.drawing.page import render
 from spenser_gee.report.drawing.section import Figure, Section
+from spenser_gee.report.run import traces
 from spenser_gee.report.run.activity import _membranes, _raster, activity_sections, evenly, layer_names
 from spenser_gee.report.run.traces import Firing, Subject, answers, find_subject, fire, samples
 from spenser_gee.rng import derive_seed
@@ -100,7 +100,7 @@ def test_the_confusions_are_those_of_the_answers(noisy: Path) -> None:
     )
     guesses = []
     with torch.no_grad():
-        for images in (test.images.float() / 255).split(4 * 32):
+        for images in (test.inputs.float() / 255).split(4 * 32):
             output = saved.network(stimulus(images), membrane=needs_membrane(saved.spec.loss))
             guesses.append(decision_values(saved.spec.loss, output).argmax(1))
     expected = confusion_matrix(test.labels, torch.cat(guesses), labels=range(10))
@@ -171,7 +171,7 @@ def _subject(spec: NetworkSpec) -> Subject:
     saved = SavedNetwork(network, spec, "", SHAPE, 10, STEPS, {}, {})
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (3, *SHAPE), dtype=torch.uint8, generator=generator)
-    data = ImageData(images, torch.arange(3))
+    data = Samples.of_images(images, torch.arange(3))
     source = Source(data, torch.arange(3), 16, STEPS)
     return Subject(saved, PLAIN, Dataset("made", data, data, tuple("abcdefghij")), source, "Test", None, 0)
 
@@ -280,11 +280,12 @@ NAMES = (
 
 
 def test_names_of_classes_are_never_markup_nor_formulas(
-    finished: Path, monkeypatch: pytest.MonkeyPatch
+    copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = dataclasses.replace(load_dataset("digits", None), classes=NAMES)
-    monkeypatch.setattr(DataSettings, "load", lambda self: data)
-    sections = sections_of(finished)
+    monkeypatch.setattr(traces, "load_data", lambda section: data)
+    (copied / "data.json").unlink()  # other names are other data
+    sections = sections_of(copied)
     assert len(sections) == 3
     checker = check_page(render(NAMES[1], sections))
     assert "caf\\udce9" in "".join(checker.text)
@@ -320,7 +321,11 @@ def test_missing_data_are_told_with_the_remedy(copied: Path, tmp_path: Path) -> 
 def test_other_data_are_not_shown_to_it(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = load_dataset("digits", None)
     fewer = dataclasses.replace(data, classes=data.classes[:9])
-    monkeypatch.setattr(DataSettings, "load", lambda self: fewer)
+    monkeypatch.setattr(traces, "load_data", lambda settings: fewer)
+    with pytest.raises(OtherData, match="10 classes before, 9 now"):
+        sections_of(copied)
+    # A run of an earlier version has no record of its data; its network knows some of them.
+    (copied / "data.json").unlink()
     (section,) = sections_of(copied)
     assert "9 classes" in words(section)
 

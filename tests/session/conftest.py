@@ -1,11 +1,11 @@
-"""Makes `tiny_runs` importable here and, through sys.path, in the workers."""
+"""Makes `tiny_runs` and what lies above importable here and, through sys.path, in the workers."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""Runs on real Fashion-MNIST (where it is there), and on colour images of a shape that is not square."""
+"""Runs on real Fashion-MNIST (where it is there), on colour images of a shape that is not square, and on recorded
+sequences."""
 
 from __future__ import annotations
 
@@ -8,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moving_dots import STEPS, moving_dots
 from PIL import Image
 from tiny_runs import tiny_config
 
+from spenser_gee.data import Dataset
+from spenser_gee.data import settings as module
 from spenser_gee.session import start_run
+from spenser_gee.training.saved import load_network
 
 
 def fashion_root() -> str:
@@ -54,3 +59,11 @@ def test_colour_images_that_are_not_square(tmp_path: Path) -> None:
     summary = start_run(config, tmp_path / "run", str(tmp_path / "images"))
     assert summary["best"]["test_accuracy"] > 0.6
     assert summary["final"]["test_images"] == 30
+
+
+def test_a_whole_run_takes_its_time_from_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dots = Dataset("dots", moving_dots(200), moving_dots(40, seed=1), ("left", "right"))
+    monkeypatch.setattr(module, "load_dataset", lambda *arguments, **options: dots)
+    summary = start_run(tiny_config(tmp_path), tmp_path / "run")
+    assert summary["status"] == "finished"
+    assert load_network(tmp_path / "run" / "final.safetensors").time_steps == STEPS

@@ -102,7 +102,7 @@ def batch(spec: NetworkSpec, size: int) -> tuple[Tensor, Tensor]:
     """Signal and labels of `size` digits."""
     source = task().evo_train
     indices = source.indices[:size]
-    images = source.data.images[indices].float() / 255
+    images = source.data.inputs[indices].float() / 255
     return source.stimulus(spec, 0, augment=False)(images), source.data.labels[indices]
 
 

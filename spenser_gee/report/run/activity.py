@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from spenser_gee.data import OtherData
 from spenser_gee.errors import InputError
 from spenser_gee.phenotype.plan import Plan
 from spenser_gee.phenotype.spec import LIF
@@ -30,9 +31,14 @@ _MANY_CLASSES = 24  # beyond this many, a confusion matrix has no numbers and no
 
 
 def activity_sections(run: RunFolder, data_root: str | None) -> list[Section]:
-    """Sections on the trained network; none without weights, one that says why without data."""
+    """Sections on the trained network; none without weights, one that says why without data.
+
+    Raises OtherData where the data are not those of the run.
+    """
     try:
         subject = find_subject(run, data_root)
+    except OtherData:
+        raise
     except InputError as error:
         why = "The trained network could not be shown its data: " + str(error.findings[0])
         return [Section("Activity", "activity", (" ".join(why.split()),))]
@@ -50,7 +56,7 @@ def _samples(subject: Subject) -> Section:
     firings, guesses = fire(subject, places)
     data, names = subject.images.data, subject.data.classes
     labels = [int(data.labels[place]) for place in places]
-    images = [data.images[place].cpu() for place in places]
+    images = [data.inputs[place].sum(0).cpu() for place in places]
     titles = [_title(names, label, int(guess)) for label, guess in zip(labels, guesses, strict=True)]
     told = "; ".join(titles)
     words = (

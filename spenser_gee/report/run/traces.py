@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,21 +12,21 @@ from torch import Tensor, nn
 
 from spenser_gee.assessment.running import evaluating
 from spenser_gee.config import Config
-from spenser_gee.data import Dataset
+from spenser_gee.data import Dataset, Identity, load_data, require_same, resolve_data
 from spenser_gee.errors import input_error
-from spenser_gee.fitness.task import choose_device, make_task, source_of
+from spenser_gee.fitness.task import make_task
 from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
+from spenser_gee.network.device import choose_device
 from spenser_gee.network.lif import lif
 from spenser_gee.rng import derive_seed
 from spenser_gee.runs.origin import config_of, fitness_seed, test_seed
 from spenser_gee.runs.queries import Final, best_standing, final_result
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.session.setup import data_settings
 from spenser_gee.training.losses import decision_values, needs_membrane
 from spenser_gee.training.mode import Mode, run_network
 from spenser_gee.training.saved import SavedNetwork, load_network
-from spenser_gee.training.source import Source
+from spenser_gee.training.source import Source, source_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +86,9 @@ def find_subject(run: RunFolder, data_root: str | None) -> Subject | None:
     device = choose_device("cpu" if config.device == "cpu" else "auto")
     saved = load_network(path, device)
     # A report looks at what is there.
-    settings = replace(data_settings(config, data_root), download=False)
-    data = settings.load()
+    settings = resolve_data(config.data, data_root).model_copy(update={"download": False})
+    data = load_data(settings)
+    require_same(run.data_record(), Identity.of(data), str(run.path))
     if (data.input_shape, data.class_count) != (saved.input_shape, saved.classes):
         raise input_error(
             settings.dataset,
@@ -159,8 +160,8 @@ def fire(subject: Subject, places: Sequence[int]) -> tuple[list[Firing], Tensor]
     """What each LIF layer does for the images at `places`, and the classes (B,) that they are taken for."""
     saved = subject.saved
     data = subject.images.data
-    chosen = torch.tensor(list(places), device=data.images.device)
-    source = Source(data, chosen, len(places), subject.images.time_steps)
+    chosen = torch.tensor(list(places), device=data.labels.device)
+    source = Source(data, chosen, len(places), subject.images.coding_steps)
     stimulus = source.stimulus(saved.spec, derive_seed(subject.seed, "samples"), augment=False)
     images, _ = next(source.once())
     with evaluating(saved.network), _recording(saved.network) as firings:
