@@ -13,19 +13,9 @@ from spenser_gee.fitness.evaluate import Task
 from spenser_gee.fitness.task import DataSettings, make_task
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import Plan, plan_network
-from spenser_gee.phenotype.spec import (
-    LIF,
-    Adam,
-    BatchNorm,
-    CECount,
-    Conv,
-    Dropout,
-    FullyConnected,
-    Genes,
-    Input,
-    Layer,
-    NetworkSpec,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, Dropout, FullyConnected, Layer
+from spenser_gee.phenotype.words.training import Adam, CECount, Genes, Input
 
 SHAPE = (1, 8, 8)
 STEPS = 4  # T

@@ -26,8 +26,9 @@ from spenser_gee.assessment.running import evaluating
 from spenser_gee.errors import input_error
 from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
-from spenser_gee.phenotype.plan import PlannedLayer, Shape
-from spenser_gee.phenotype.spec import Conv
+from spenser_gee.phenotype.plan import PlannedLayer
+from spenser_gee.phenotype.words.layers import Conv
+from spenser_gee.phenotype.words.site import Shape
 
 # Kinds of signals, from the cheapest to the dearest.
 SPIKES = "spikes"  # every value is 0 or 1

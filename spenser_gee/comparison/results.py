@@ -12,8 +12,8 @@ from spenser_gee.comparison.recipes import Arm, arm_spec, arms_of
 from spenser_gee.comparison.statistics import Interval, holm, interval, paired_difference
 from spenser_gee.comparison.trials import Key
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.phenotype.plan import Shape
 from spenser_gee.phenotype.recipe import Recipe
+from spenser_gee.phenotype.words.site import Shape
 
 # Details of a trial that are averaged over seeds.
 _AVERAGED = (

@@ -18,8 +18,8 @@ from spenser_gee.export.nir_skips import Joint
 from spenser_gee.export.weights import Array
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.network.layers import same_padding
-from spenser_gee.phenotype.plan import Join, PlannedLayer
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.plan import PlannedLayer
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
@@ -31,6 +31,7 @@ from spenser_gee.phenotype.spec import (
     MaxPool,
     Skip,
 )
+from spenser_gee.phenotype.words.site import Join
 
 _OTHER_FORMAT = "--format state-dict writes it."
 

@@ -12,8 +12,10 @@ import torch
 from spenser_gee.evaluation import Evaluation, Status
 from spenser_gee.initialisation.evolve import InnerRecord, InnerSettings, ParentGenes, evolve_start
 from spenser_gee.network.build import SpikingNetwork, build_network
-from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
-from spenser_gee.phenotype.spec import LIF, NetworkSpec
+from spenser_gee.phenotype.plan import Plan, plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF
+from spenser_gee.phenotype.words.site import Infeasible, Shape
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.measure import Measurement, measure

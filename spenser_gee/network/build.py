@@ -22,7 +22,7 @@ from spenser_gee.network.gene import (
 from spenser_gee.network.memory_layout import channels_last
 from spenser_gee.network.neurons import Pooling
 from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from spenser_gee.phenotype.spec import (
-    CLASSES,
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
@@ -21,17 +22,11 @@ from spenser_gee.phenotype.spec import (
     GlobalPool,
     Layer,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
-
-Shape = tuple[int, int, int]  # (channels, height, width); a fully connected layer gives (units, 1, 1)
+from spenser_gee.phenotype.words.site import Infeasible, Join, Shape
 
 INPUT = -1  # the population of the network's own input: it has no encoding
-
-
-class Infeasible(Exception):
-    """The network cannot be built; the message says why. During a search it becomes a recorded status."""
 
 
 @dataclass(frozen=True, order=True)
@@ -51,16 +46,6 @@ class EncodingKey:
     def parameters(self, genes: int) -> int:
         """Numbers in E for `genes` = g."""
         return self.channels * self.spread * self.positions * genes
-
-
-@dataclass(frozen=True)
-class Join:
-    """How a skip's source is brought to the shape at the joint: resampled in space, then projected 1x1."""
-
-    source: int  # unit whose output it is; -1 is the network's input
-    source_shape: Shape
-    resample: tuple[int, int] | None
-    project: bool
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from spenser_gee.initialisation.parent import start_to_save
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import build_network
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, plan_network
+from spenser_gee.phenotype.plan import plan_network
+from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.rng import derive_seed
 from spenser_gee.session.final import train_and_test, train_source, training_mode
 from spenser_gee.session.setup import Setup

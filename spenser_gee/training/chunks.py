@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from spenser_gee.phenotype.plan import Plan
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,

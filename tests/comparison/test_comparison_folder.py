@@ -13,7 +13,8 @@ from spenser_gee.comparison.contenders import Contender, entrants
 from spenser_gee.comparison.folder import ComparisonFolder, Definition, load_results
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected
 
 SETTINGS: dict[str, Any] = {"budget": {"kind": "epochs", "amount": 1.0}, "common_recipe": None}
 SPEC = NetworkSpec(

@@ -17,7 +17,8 @@ from spenser_gee.errors import InputError
 from spenser_gee.export import nir_geometry as geometry
 from spenser_gee.export.nir_file import write_nir
 from spenser_gee.network.layers import convolve, resample, same_padding
-from spenser_gee.phenotype.spec import LIF, CEMembrane, Conv, FullyConnected
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected
+from spenser_gee.phenotype.words.training import CEMembrane
 
 nir = pytest.importorskip("nir")
 

@@ -17,7 +17,8 @@ from spenser_gee.export.nir_file import DT, write_nir
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, NetworkSpec, Skip
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, Skip
 from spenser_gee.training.saved import SavedNetwork
 
 nir = pytest.importorskip("nir")

@@ -22,21 +22,9 @@ from spenser_gee.data.image_data import ImageData
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluate import Evaluated, Task, evaluate
 from spenser_gee.initialisation.evolve import InnerSettings
-from spenser_gee.phenotype.spec import (
-    LIF,
-    Adam,
-    CEMembrane,
-    Conv,
-    Dropout,
-    Flip,
-    FullyConnected,
-    Input,
-    Layer,
-    MaxPool,
-    MSECount,
-    NetworkSpec,
-    Shift,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, Dropout, FullyConnected, Layer, MaxPool
+from spenser_gee.phenotype.words.training import Adam, CEMembrane, Flip, Input, MSECount, Shift
 from spenser_gee.training.rival import Rival
 from spenser_gee.training.train import Budget
 

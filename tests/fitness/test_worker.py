@@ -16,7 +16,8 @@ from spenser_gee.data import SharedImages
 from spenser_gee.errors import InputError
 from spenser_gee.fitness.task import choose_device
 from spenser_gee.fitness.worker import make_evaluate, resolve_budget
-from spenser_gee.phenotype.spec import LIF, Conv, MaxPool, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, MaxPool
 from spenser_gee.training.saved import load_network
 from spenser_gee.training.train import Budget
 

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from spenser_gee.network.build import SpikingNetwork, build_network, parameter_count
 from spenser_gee.network.layers import kaiming
-from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.plan import Plan, plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
@@ -24,13 +25,13 @@ from spenser_gee.phenotype.spec import (
     Conv,
     Dropout,
     FullyConnected,
-    Genes,
     GlobalPool,
     Layer,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
+from spenser_gee.phenotype.words.site import Infeasible
+from spenser_gee.phenotype.words.training import Genes
 
 HEAD: tuple[Layer, ...] = (FullyConnected(units=0), LIF(beta=0.8))
 

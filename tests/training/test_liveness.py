@@ -10,7 +10,8 @@ from tiny_networks import HEAD, dropout_spec, gene_spec, gene_unit, network_of
 from torch import Tensor
 
 from spenser_gee.network.build import Output, Rates, SpikingNetwork
-from spenser_gee.phenotype.spec import LIF, BatchNorm, Conv, FullyConnected, Layer, NetworkSpec, Skip
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, FullyConnected, Layer, Skip
 from spenser_gee.training.liveness import dead_reason, probe
 
 SILENT = LIF(threshold=100.0)

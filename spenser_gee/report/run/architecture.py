@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
-from spenser_gee.phenotype.plan import EncodingKey, Join, Plan, PlannedLayer, Shape
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
@@ -24,6 +24,7 @@ from spenser_gee.phenotype.spec import (
     MaxPool,
     Skip,
 )
+from spenser_gee.phenotype.words.site import Join, Shape
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.runs.store import RunFolder
