@@ -67,3 +67,8 @@ def equal_states(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     """Bit for bit."""
     a, b = one.state_dict(), other.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def parameter_count(network: torch.nn.Module) -> int:
+    """Numbers that training changes."""
+    return sum(parameter.numel() for parameter in network.parameters())

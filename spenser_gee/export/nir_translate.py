@@ -7,6 +7,7 @@ so that all of them are found.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import numpy as np
 
@@ -73,20 +74,24 @@ class Translation:
 
     def _layer(self, index: int, planned: PlannedLayer, signal: Signal) -> Signal:
         layer = planned.layer
-        if isinstance(layer, Conv):
-            return (self._conv(index, planned, layer, signal),)
-        if isinstance(layer, FullyConnected):
-            return (self._fully_connected(index, planned, signal),)
-        if isinstance(layer, LIF):
-            return self._neurons(index, signal)
-        if isinstance(layer, BatchNorm):
-            return self._norm(index, planned, layer, signal)
-        if isinstance(layer, Dropout):
-            return signal
-        if isinstance(layer, Skip):
-            assert planned.join is not None
-            return self._skip(index, planned.join, layer, signal)
-        return self._pool(index, planned, layer, signal)
+        match layer:
+            case Conv():
+                return (self._conv(index, planned, layer, signal),)
+            case FullyConnected():
+                return (self._fully_connected(index, planned, signal),)
+            case LIF():
+                return self._neurons(index, signal)
+            case BatchNorm():
+                return self._norm(index, planned, layer, signal)
+            case Dropout():
+                return signal
+            case Skip():
+                assert planned.join is not None
+                return self._skip(index, planned.join, layer, signal)
+            case MaxPool() | AvgPool() | AdaptivePool() | GlobalPool():
+                return self._pool(index, planned, layer, signal)
+            case _:
+                assert_never(layer)
 
     def _name(self, index: int) -> str:
         word = self._layers[index].layer.word.replace("-", "_")
@@ -116,10 +121,15 @@ class Translation:
             layer = self._layers[index].layer
             if index in self._read:
                 return None
-            if isinstance(layer, (Conv, FullyConnected)):
-                return index
-            if not isinstance(layer, (AvgPool, AdaptivePool, GlobalPool, Dropout, BatchNorm)):
-                return None
+            match layer:
+                case Conv() | FullyConnected():
+                    return index
+                case MaxPool() | LIF() | Skip():
+                    return None
+                case AvgPool() | AdaptivePool() | GlobalPool() | Dropout() | BatchNorm():
+                    continue
+                case _:
+                    assert_never(layer)
         return None
 
     def _gain_and_shift(self, norm: int) -> tuple[Array, Array]:

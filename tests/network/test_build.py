@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tiny_networks import parameter_count
 from torch import Tensor
 
-from spenser_gee.network.build import SpikingNetwork, build_network, parameter_count
+from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.network.layers import kaiming
 from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec

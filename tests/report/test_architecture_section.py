@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 from made_runs import made_run
+from tiny_networks import parameter_count
 
-from spenser_gee.network.build import build_network, parameter_count
+from spenser_gee.network.build import build_network
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Plan, plan_network

@@ -19,3 +19,14 @@ class Join:
     source_shape: Shape
     resample: tuple[int, int] | None
     project: bool
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a layer finds where it stands. classes: of the data. join: of a skip. gene_coded: whether its weights
+    come from genes."""
+
+    input: Shape
+    classes: int
+    join: Join | None = None
+    gene_coded: bool = False

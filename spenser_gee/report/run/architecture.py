@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from typing import assert_never
 
 from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
 from spenser_gee.phenotype.words.layers import (
@@ -20,6 +21,7 @@ from spenser_gee.phenotype.words.layers import (
     Conv,
     Dropout,
     FullyConnected,
+    GlobalPool,
     Layer,
     MaxPool,
     Skip,
@@ -72,36 +74,51 @@ def _words(plan: Plan) -> list[str]:
 
 def describe_layer(layer: Layer) -> str:
     """A layer in a few words: `conv 35, 5×5 /2` has 35 filters and a stride of 2."""
-    if isinstance(layer, Conv):
-        stride = f" /{layer.stride}" if layer.stride > 1 else ""
-        return f"conv {layer.filters}, {layer.kernel}×{layer.kernel}{stride}"
-    if isinstance(layer, FullyConnected):
-        return f"fc {layer.units or 'classes'}"
-    if isinstance(layer, (MaxPool, AvgPool, AdaptivePool)):
-        return f"{layer.word} {layer.size}×{layer.size}"
-    if isinstance(layer, Dropout):
-        return f"dropout {layer.rate:.2g}"
-    if isinstance(layer, LIF):
-        return f"lif β {layer.beta:.2g}, θ {layer.threshold:.3g}"
-    return f"skip {layer.mode}" if isinstance(layer, Skip) else layer.word
+    match layer:
+        case Conv():
+            stride = f" /{layer.stride}" if layer.stride > 1 else ""
+            return f"conv {layer.filters}, {layer.kernel}×{layer.kernel}{stride}"
+        case FullyConnected():
+            return f"fc {layer.units or 'classes'}"
+        case MaxPool() | AvgPool() | AdaptivePool():
+            return f"{layer.word} {layer.size}×{layer.size}"
+        case Dropout():
+            return f"dropout {layer.rate:.2g}"
+        case LIF():
+            return f"lif β {layer.beta:.2g}, θ {layer.threshold:.3g}"
+        case Skip():
+            return f"skip {layer.mode}"
+        case GlobalPool() | BatchNorm():
+            return layer.word
+        case _:
+            assert_never(layer)
 
 
 def _particulars(planned: PlannedLayer) -> str:
     """What `describe_layer` leaves out."""
     layer = planned.layer
-    if isinstance(layer, (Conv, FullyConnected)):
-        kind = "gene-encoded" if planned.gene_coded else "direct weights"
-        padding = [f"padding {layer.padding}"] if isinstance(layer, Conv) else []
-        return ", ".join([kind, *padding, *([] if layer.bias else ["no bias"])])
-    if isinstance(layer, LIF):
-        trained = {"false": [], "true": ["β trained"], "plif": ["β trained as a sigmoid"]}[layer.learn_beta]
-        thresholds = ["θ trained"] if layer.learn_threshold else []
-        return ", ".join([*trained, *thresholds, f"reset {layer.reset}", f"surrogate {layer.surrogate}"])
-    if isinstance(layer, BatchNorm):
-        return "over time and batch" if layer.over == "time-batch" else "each step apart"
-    if isinstance(layer, Dropout):
-        return f"one mask a {layer.mask}"
-    return _joined(planned.join) if planned.join is not None else ""
+    match layer:
+        case Conv() | FullyConnected():
+            kind = "gene-encoded" if planned.gene_coded else "direct weights"
+            padding = [f"padding {layer.padding}"] if isinstance(layer, Conv) else []
+            return ", ".join([kind, *padding, *([] if layer.bias else ["no bias"])])
+        case LIF():
+            trained = {"false": [], "true": ["β trained"], "plif": ["β trained as a sigmoid"]}[
+                layer.learn_beta
+            ]
+            thresholds = ["θ trained"] if layer.learn_threshold else []
+            return ", ".join([*trained, *thresholds, f"reset {layer.reset}", f"surrogate {layer.surrogate}"])
+        case BatchNorm():
+            return "over time and batch" if layer.over == "time-batch" else "each step apart"
+        case Dropout():
+            return f"one mask a {layer.mask}"
+        case Skip():
+            assert planned.join is not None
+            return _joined(planned.join)
+        case MaxPool() | AvgPool() | AdaptivePool() | GlobalPool():
+            return ""
+        case _:
+            assert_never(layer)
 
 
 def _changes(join: Join) -> str:
@@ -136,7 +153,7 @@ def layer_table(plan: Plan) -> Table:
     """All layers with shapes, parameters, multiply-accumulates and neurons; sums in the last row."""
     rows = []
     for planned, parameters in zip(plan.layers, layer_parameters(plan), strict=True):
-        neurons = math.prod(planned.output) if isinstance(planned.layer, LIF) else 0
+        neurons = math.prod(planned.output) if planned.layer.spiking else 0
         numbers = (_count(parameters), _count(planned.macs), _count(neurons))
         rows.append(
             (
@@ -261,9 +278,9 @@ def _fitted(row: _Row, right: float) -> list[_Row]:
 
 
 def _colour(planned: PlannedLayer) -> str:
-    if isinstance(planned.layer, (Conv, FullyConnected)):
+    if planned.layer.weighted:
         return _GENES if planned.gene_coded else _WEIGHTS
-    return _NEURONS if isinstance(planned.layer, LIF) else _OTHERS
+    return _NEURONS if planned.layer.spiking else _OTHERS
 
 
 def _tops(boxes: Sequence[Sequence[_Row]]) -> list[float]:
@@ -357,10 +374,7 @@ def _head(x: float, y: float, across: int, down: int, colour: str) -> str:
 
 def _caption(plan: Plan) -> str:
     genes = any(planned.gene_coded for planned in plan.layers)
-    direct = any(
-        isinstance(planned.layer, (Conv, FullyConnected)) and not planned.gene_coded
-        for planned in plan.layers
-    )
+    direct = any(planned.layer.weighted and not planned.gene_coded for planned in plan.layers)
     colours = [
         *(["blue: direct weights"] if direct else []),
         *(["pink: gene-encoded weights"] if genes else []),
