@@ -27,18 +27,7 @@ from spenser_gee.errors import input_error
 from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.plan import PlannedLayer
-from spenser_gee.phenotype.words.layers import (
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    FullyConnected,
-    GlobalPool,
-    MaxPool,
-    Skip,
-)
+from spenser_gee.phenotype.words import layers as words
 from spenser_gee.phenotype.words.site import Shape
 
 # Kinds of signals, from the cheapest to the dearest.
@@ -285,18 +274,26 @@ def _fan_out(planned: PlannedLayer, shape: Shape) -> Tensor:
     """(H, W): how many weights a value at each position meets, all output channels together."""
     layer, out = planned.layer, planned.output[0]
     match layer:
-        case Conv():
+        case words.Conv():
             return _readers(layer, shape) * out
-        case FullyConnected() | Skip():  # a full connection, or a projection 1x1
+        case words.FullyConnected() | words.Skip():  # a full connection, or a projection 1x1
             return torch.full(shape[1:], float(out), dtype=torch.float64)
-        case MaxPool() | AvgPool() | AdaptivePool() | GlobalPool() | BatchNorm() | Dropout() | LIF():
+        case (
+            words.MaxPool()
+            | words.AvgPool()
+            | words.AdaptivePool()
+            | words.GlobalPool()
+            | words.BatchNorm()
+            | words.Dropout()
+            | words.LIF()
+        ):
             raise ValueError(f"{layer.word} has no weights that a value could meet")
         case _:
             assert_never(layer)
 
 
 @torch.enable_grad()
-def _readers(layer: Conv, shape: Shape) -> Tensor:
+def _readers(layer: words.Conv, shape: Shape) -> Tensor:
     """(H, W): how many outputs of one channel read each position."""
     # An output of a convolution with ones is the sum of what it reads, so the derivative of all outputs by a value is
     # the number of outputs that read it.

@@ -22,18 +22,7 @@ from spenser_gee.network.gene import (
 from spenser_gee.network.memory_layout import channels_last
 from spenser_gee.network.neurons import Pooling
 from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
-from spenser_gee.phenotype.words.layers import (
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    FullyConnected,
-    GlobalPool,
-    MaxPool,
-    Skip,
-)
+from spenser_gee.phenotype.words import layers as words
 from spenser_gee.rng import derive_seed
 
 
@@ -262,45 +251,48 @@ def fused_poolings(plan: Plan, read: Set[int]) -> dict[int, Pooling]:
         if first in fused or first in read:
             continue
         match one.layer, two.layer:
-            case (LIF(), MaxPool() | AvgPool() as pool) | (MaxPool() | AvgPool() as pool, LIF()):
-                kind = "max" if isinstance(pool, MaxPool) else "avg"
+            case (words.LIF(), words.MaxPool() | words.AvgPool() as pool) | (
+                words.MaxPool() | words.AvgPool() as pool,
+                words.LIF(),
+            ):
+                kind = "max" if isinstance(pool, words.MaxPool) else "avg"
                 fused[first] = fused[second] = Pooling(kind, pool.size, first=pool is one.layer)
     return fused
 
 
 def prefers_channels_last(plan: Plan) -> bool:
     """Whether channels last in memory is faster: for convolutions and the pooling beside neurons (docs/performance.md)."""
-    return any(isinstance(planned.layer, Conv) for planned in plan.layers)
+    return any(isinstance(planned.layer, words.Conv) for planned in plan.layers)
 
 
 def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:
     """The module of a planned layer."""
     channels = planned.input[0]
     match planned.layer:
-        case Conv(kernel=kernel, stride=stride, padding=padding):
-            shape = (planned.output[0], channels, kernel, kernel)
-            return _weighted(planned, shape, planned.layer.bias, stride, padding, seed)
-        case FullyConnected(bias=bias):
-            return _weighted(planned, (planned.output[0], planned.fan_in), bias, 1, "valid", seed)
-        case MaxPool(size=size):
+        case words.Conv() as conv:
+            shape = (planned.output[0], channels, conv.kernel, conv.kernel)
+            return _weighted(planned, shape, conv.bias, seed, conv.stride, conv.padding)
+        case words.FullyConnected(bias=bias):
+            return _weighted(planned, (planned.output[0], planned.fan_in), bias, seed)
+        case words.MaxPool(size=size):
             return layers.Pool("max", size)
-        case AvgPool(size=size):
+        case words.AvgPool(size=size):
             return layers.Pool("avg", size)
-        case AdaptivePool(size=size):
+        case words.AdaptivePool(size=size):
             return layers.Pool("adaptive", size)
-        case GlobalPool():
+        case words.GlobalPool():
             return layers.Pool("global")
-        case BatchNorm(over="step"):
+        case words.BatchNorm(over="step"):
             return layers.StepBatchNorm(channels, time_steps)
-        case BatchNorm():
+        case words.BatchNorm():
             return layers.BatchNorm(channels)
-        case Dropout(rate=rate, mask="step"):
+        case words.Dropout(rate=rate, mask="step"):
             return layers.StepDropout(rate)
-        case Dropout(rate=rate):
+        case words.Dropout(rate=rate):
             return layers.Dropout(rate)
-        case LIF() as neurons:
+        case words.LIF() as neurons:
             return layers.LIF(neurons)
-        case Skip(mode=mode):
+        case words.Skip(mode=mode):
             assert planned.join is not None
             return layers.SkipJoin(planned.join, mode, planned.input, seed)
         case _:
@@ -308,6 +300,11 @@ def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:
 
 
 def _weighted(
-    planned: PlannedLayer, shape: tuple[int, ...], bias: bool, stride: int, padding: str, seed: int
+    planned: PlannedLayer,
+    shape: tuple[int, ...],
+    bias: bool,
+    seed: int,
+    stride: int = 1,
+    padding: str = "valid",
 ) -> layers.Weighted:
     return layers.Weighted(shape, planned.fan_in, bias, planned.gene_coded, stride, padding, seed)

@@ -12,19 +12,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from spenser_gee.phenotype.spec import NetworkSpec
-from spenser_gee.phenotype.words.layers import (
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    FullyConnected,
-    GlobalPool,
-    Layer,
-    MaxPool,
-    Skip,
-)
+from spenser_gee.phenotype.words import layers as words
 from spenser_gee.phenotype.words.site import Infeasible, Join, Shape, Site
 
 INPUT = -1  # the population of the network's own input: it has no encoding
@@ -53,7 +41,7 @@ class EncodingKey:
 class PlannedLayer:
     """One layer with everything that is known before there are weights."""
 
-    layer: Layer
+    layer: words.Layer
     unit: int
     input: Shape
     output: Shape
@@ -168,16 +156,24 @@ def _check_whole(planned: list[PlannedLayer], classes: int) -> None:
 
 
 def _plan_layer(
-    layer: Layer, unit: int, index: int, signal: _Signal, outputs: dict[int, _Signal], classes: int
+    layer: words.Layer, unit: int, index: int, signal: _Signal, outputs: dict[int, _Signal], classes: int
 ) -> tuple[PlannedLayer, _Signal]:
     match layer:
-        case Conv():
+        case words.Conv():
             return _plan_weights(layer, layer.kernel**2, 1, unit, index, signal, classes)
-        case FullyConnected():
+        case words.FullyConnected():
             return _plan_weights(layer, 1, math.prod(signal.shape[1:]), unit, index, signal, classes)
-        case Skip():
+        case words.Skip():
             return _plan_skip(layer, unit, signal, outputs, classes)
-        case MaxPool() | AvgPool() | AdaptivePool() | GlobalPool() | BatchNorm() | Dropout() | LIF():
+        case (
+            words.MaxPool()
+            | words.AvgPool()
+            | words.AdaptivePool()
+            | words.GlobalPool()
+            | words.BatchNorm()
+            | words.Dropout()
+            | words.LIF()
+        ):
             planned = _planned(layer, unit, Site(signal.shape, classes))
             return planned, _Signal(planned.output, signal.populations)
         case _:
@@ -185,7 +181,7 @@ def _plan_layer(
 
 
 def _planned(
-    layer: Layer,
+    layer: words.Layer,
     unit: int,
     site: Site,
     gene_in: tuple[EncodingKey, ...] = (),
@@ -208,7 +204,7 @@ def _planned(
 
 
 def _plan_weights(
-    layer: Conv | FullyConnected,
+    layer: words.Conv | words.FullyConnected,
     positions: int,
     spread: int,
     unit: int,
@@ -227,7 +223,7 @@ def _plan_weights(
 
 
 def _plan_skip(
-    layer: Skip, unit: int, signal: _Signal, outputs: dict[int, _Signal], classes: int
+    layer: words.Skip, unit: int, signal: _Signal, outputs: dict[int, _Signal], classes: int
 ) -> tuple[PlannedLayer, _Signal]:
     source = unit - layer.back
     if layer.back == 0 or source < -1:

@@ -36,9 +36,10 @@ class Answers(ABC):
     def parameters(self, site: Site) -> int:
         """Trained numbers of its own, genes aside."""
 
-    @abstractmethod
     def kept(self, site: Site) -> int:
-        """Float32 numbers that the backward pass needs of each sample and time step: as the plain neurons keep them."""
+        """Float32 numbers that the backward pass needs of each sample and time step: what comes in, unless said
+        otherwise."""
+        return math.prod(site.input)
 
     def macs(self, site: Site) -> int:
         """Dense multiply-accumulates per time step and sample."""
@@ -52,9 +53,6 @@ class _Weights(Answers):
     def parameters(self, site: Site) -> int:
         channels = self.output(site)[0]
         return (0 if site.gene_coded else channels * self.fan_in(site)) + (channels if self.bias else 0)
-
-    def kept(self, site: Site) -> int:
-        return math.prod(site.input)
 
 
 class _Weightless(Answers):
@@ -149,9 +147,6 @@ class AvgPool(_Windows):
     word: ClassVar[str] = "pool-avg"
     size: int = whole(2, 1, 16, "window and stride")
 
-    def kept(self, site: Site) -> int:
-        return math.prod(site.input)
-
 
 @dataclass(frozen=True)
 class AdaptivePool(_Weightless):
@@ -163,9 +158,6 @@ class AdaptivePool(_Weightless):
     def output(self, site: Site) -> Shape:
         channels, height, width = site.input
         return (channels, min(height, self.size), min(width, self.size))
-
-    def kept(self, site: Site) -> int:
-        return math.prod(site.input)
 
 
 @dataclass(frozen=True)
@@ -196,9 +188,6 @@ class BatchNorm(_Weightless):
     def parameters(self, site: Site) -> int:
         return 2 * site.input[0]
 
-    def kept(self, site: Site) -> int:
-        return math.prod(site.input)
-
 
 @dataclass(frozen=True)
 class Dropout(_Weightless):
@@ -208,9 +197,6 @@ class Dropout(_Weightless):
     divisible = False
     rate: float = real(0.25, 0.0, 0.95, "probability that a value is set to 0")
     mask: str = choice("sample", ("sample", "step"), "sample: one mask for all time steps; step: redrawn")
-
-    def kept(self, site: Site) -> int:
-        return math.prod(site.input)
 
 
 @dataclass(frozen=True)
@@ -234,9 +220,6 @@ class LIF(_Weightless):
 
     def parameters(self, site: Site) -> int:
         return int(self.learn_beta != "false") + int(self.learn_threshold)
-
-    def kept(self, site: Site) -> int:
-        return math.prod(site.input)  # the membrane
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,7 @@ from html import escape
 from typing import assert_never
 
 from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
-from spenser_gee.phenotype.words.layers import (
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    FullyConnected,
-    GlobalPool,
-    Layer,
-    MaxPool,
-    Skip,
-)
+from spenser_gee.phenotype.words import layers as words
 from spenser_gee.phenotype.words.site import Join, Shape
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
@@ -72,23 +60,23 @@ def _words(plan: Plan) -> list[str]:
 # --- words and numbers --------------------------------------------------------------------------------
 
 
-def describe_layer(layer: Layer) -> str:
+def describe_layer(layer: words.Layer) -> str:
     """A layer in a few words: `conv 35, 5×5 /2` has 35 filters and a stride of 2."""
     match layer:
-        case Conv():
+        case words.Conv():
             stride = f" /{layer.stride}" if layer.stride > 1 else ""
             return f"conv {layer.filters}, {layer.kernel}×{layer.kernel}{stride}"
-        case FullyConnected():
+        case words.FullyConnected():
             return f"fc {layer.units or 'classes'}"
-        case MaxPool() | AvgPool() | AdaptivePool():
+        case words.MaxPool() | words.AvgPool() | words.AdaptivePool():
             return f"{layer.word} {layer.size}×{layer.size}"
-        case Dropout():
+        case words.Dropout():
             return f"dropout {layer.rate:.2g}"
-        case LIF():
+        case words.LIF():
             return f"lif β {layer.beta:.2g}, θ {layer.threshold:.3g}"
-        case Skip():
+        case words.Skip():
             return f"skip {layer.mode}"
-        case GlobalPool() | BatchNorm():
+        case words.GlobalPool() | words.BatchNorm():
             return layer.word
         case _:
             assert_never(layer)
@@ -98,24 +86,24 @@ def _particulars(planned: PlannedLayer) -> str:
     """What `describe_layer` leaves out."""
     layer = planned.layer
     match layer:
-        case Conv() | FullyConnected():
+        case words.Conv() | words.FullyConnected():
             kind = "gene-encoded" if planned.gene_coded else "direct weights"
-            padding = [f"padding {layer.padding}"] if isinstance(layer, Conv) else []
+            padding = [f"padding {layer.padding}"] if isinstance(layer, words.Conv) else []
             return ", ".join([kind, *padding, *([] if layer.bias else ["no bias"])])
-        case LIF():
+        case words.LIF():
             trained = {"false": [], "true": ["β trained"], "plif": ["β trained as a sigmoid"]}[
                 layer.learn_beta
             ]
             thresholds = ["θ trained"] if layer.learn_threshold else []
             return ", ".join([*trained, *thresholds, f"reset {layer.reset}", f"surrogate {layer.surrogate}"])
-        case BatchNorm():
+        case words.BatchNorm():
             return "over time and batch" if layer.over == "time-batch" else "each step apart"
-        case Dropout():
+        case words.Dropout():
             return f"one mask a {layer.mask}"
-        case Skip():
+        case words.Skip():
             assert planned.join is not None
             return _joined(planned.join)
-        case MaxPool() | AvgPool() | AdaptivePool() | GlobalPool():
+        case words.MaxPool() | words.AvgPool() | words.AdaptivePool() | words.GlobalPool():
             return ""
         case _:
             assert_never(layer)
@@ -258,12 +246,12 @@ def _unit_rows(plan: Plan, unit: int) -> list[_Row]:
 
 
 def _layer_rows(planned: PlannedLayer, parameters: str) -> list[_Row]:
-    words = describe_layer(planned.layer)
+    said = describe_layer(planned.layer)
     shape = _shape(planned.output)
     if planned.join is None:
-        return [_Row(words + (", gene" if planned.gene_coded else ""), _colour(planned), shape, parameters)]
+        return [_Row(said + (", gene" if planned.gene_coded else ""), _colour(planned), shape, parameters)]
     source = _unit_name(planned.join.source)
-    rows = [_Row(f"{words} {source}", _SKIPS, shape, parameters, planned.join.source)]
+    rows = [_Row(f"{said} {source}", _SKIPS, shape, parameters, planned.join.source)]
     # What is done to it stands in a line that has the whole width.
     changes = _changes(planned.join)
     return [*rows, _Row(changes, _SKIPS)] if changes else rows
