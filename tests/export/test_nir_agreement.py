@@ -60,6 +60,13 @@ def outputs(
 NETWORKS: dict[str, tuple[NetworkSpec, str | None]] = {
     "plain": (spec_of(unit(), HEAD), None),
     "spikes as input": (spec_of(unit(), HEAD, coding="rate"), None),
+    "neurons that read the image": (spec_of((ZERO,), unit(), HEAD), None),
+    "weights that neurons and a skip read": (
+        spec_of((Conv(filters=4, kernel=3),), (ZERO,), (*unit(4)[:-1], Skip(back=2), ZERO), HEAD), None,
+    ),
+    "an average that neurons and a skip read": (
+        spec_of(unit(4)[:-1], (AvgPool(2),), (ZERO,), (*unit(4)[:-1], Skip(back=2), ZERO), HEAD), None,
+    ),
     "gene-encoded": (spec_of(unit(), unit(7, weights="gene"), (FullyConnected(units=0, weights="gene"), ZERO)), None),
     "batch norm behind conv and fc": (spec_of(unit(6, BatchNorm()), (FullyConnected(units=0), BatchNorm(), ZERO)), None),
     "batch norm behind an average": (spec_of(unit(6, AvgPool(2), BatchNorm(), BatchNorm()), HEAD), None),
