@@ -23,19 +23,10 @@ from spenser_gee.initialisation.start import GeneStart, plain_start
 from spenser_gee.network.build import build_network
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.phenotype.plan import plan_network
-from spenser_gee.phenotype.spec import (
-    CLASSES,
-    LIF,
-    BatchNorm,
-    CEMembrane,
-    Conv,
-    FullyConnected,
-    Genes,
-    GlobalPool,
-    Input,
-    Layer,
-    NetworkSpec,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, FullyConnected, GlobalPool, Layer
+from spenser_gee.phenotype.words.training import CEMembrane, Genes, Input
 from spenser_gee.rng import derive_seed, stream
 from spenser_gee.training.mode import Mode
 from spenser_gee.training.source import Source

@@ -36,21 +36,10 @@ from spenser_gee.initialisation.evolve import (
 from spenser_gee.initialisation.start import GeneStart, plain_start
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import plan_network
-from spenser_gee.phenotype.spec import (
-    CLASSES,
-    LIF,
-    Adam,
-    BatchNorm,
-    CEMembrane,
-    Conv,
-    CosineRate,
-    FullyConnected,
-    Genes,
-    GlobalPool,
-    Input,
-    Layer,
-    NetworkSpec,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, FullyConnected, GlobalPool, Layer
+from spenser_gee.phenotype.words.training import Adam, CEMembrane, CosineRate, Genes, Input
 from spenser_gee.rng import derive_seed, stream
 from spenser_gee.training.measure import measure
 from spenser_gee.training.train import Budget, train

@@ -20,16 +20,9 @@ from torch import Tensor, nn
 from spenser_gee.network.build import Output, SpikingNetwork, build_network
 from spenser_gee.network.layers import split_time
 from spenser_gee.phenotype.plan import Plan, PlannedLayer, plan_network
-from spenser_gee.phenotype.spec import (
-    CLASSES,
-    LIF,
-    BatchNorm,
-    Conv,
-    FullyConnected,
-    Layer,
-    MaxPool,
-    NetworkSpec,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, FullyConnected, Layer, MaxPool
 from spenser_gee.training.losses import loss_value
 from spenser_gee.training.optimisers import make_optimiser
 

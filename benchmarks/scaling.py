@@ -21,16 +21,10 @@ from measure import QUICK, Pace, arguments, backends, command, interleave, save,
 from nets import Net, Step, our_step
 
 from spenser_gee.network.memory import reuse_large_blocks
-from spenser_gee.phenotype.spec import (
-    CLASSES,
-    LIF,
-    Conv,
-    FullyConnected,
-    Genes,
-    GlobalPool,
-    Layer,
-    NetworkSpec,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, GlobalPool, Layer
+from spenser_gee.phenotype.words.training import Genes
 
 PACE = Pace(15.0, least=5, most=25)
 

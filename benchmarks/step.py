@@ -33,7 +33,9 @@ from measure import (
 from nets import Net, Step, floor_step, loop_step, net, our_step, spikingjelly_step
 
 from spenser_gee.network.memory import reuse_large_blocks
-from spenser_gee.phenotype.spec import CLASSES, LIF, Conv, FullyConnected, MaxPool, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, MaxPool
 
 EVERYTHING = ("loop", "spikingjelly", "floor", "floor-channels-last", "ours", "ours-plain")
 # Net and what it is compared with; the variants of A ask one question each.

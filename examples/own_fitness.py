@@ -18,7 +18,8 @@ from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluator import Candidacy, Evaluated, Evaluator, Task, complete, plan_cost
 from spenser_gee.network.build import build_network
 from spenser_gee.objective import OBJECTIVES, Objective
-from spenser_gee.phenotype.plan import Infeasible, plan_network
+from spenser_gee.phenotype.plan import plan_network
+from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.rng import derive_seed
 from spenser_gee.settings import Chosen, Positive
 

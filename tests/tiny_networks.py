@@ -14,19 +14,9 @@ from spenser_gee.fitness.evaluator import Task
 from spenser_gee.fitness.task import make_task
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import Plan, plan_network
-from spenser_gee.phenotype.spec import (
-    LIF,
-    Adam,
-    BatchNorm,
-    CECount,
-    Conv,
-    Dropout,
-    FullyConnected,
-    Genes,
-    Input,
-    Layer,
-    NetworkSpec,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, Dropout, FullyConnected, Layer
+from spenser_gee.phenotype.words.training import Adam, CECount, Genes, Input
 
 SHAPE = (1, 8, 8)
 STEPS = 4  # T
@@ -78,3 +68,8 @@ def equal_states(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     """Bit for bit."""
     a, b = one.state_dict(), other.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def parameter_count(network: torch.nn.Module) -> int:
+    """Numbers that training changes."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,9 @@ from spenser_gee.assessment.running import evaluating
 from spenser_gee.errors import input_error
 from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
-from spenser_gee.phenotype.plan import PlannedLayer, Shape
-from spenser_gee.phenotype.spec import Conv
+from spenser_gee.phenotype.plan import PlannedLayer
+from spenser_gee.phenotype.words import layers as words
+from spenser_gee.phenotype.words.site import Shape
 
 # Kinds of signals, from the cheapest to the dearest.
 SPIKES = "spikes"  # every value is 0 or 1
@@ -259,7 +260,7 @@ def _layer_operations(
         word=planned.layer.word,
         input=reading.shape,
         output=planned.output,
-        weights=planned.fan_in * planned.output[0],
+        weights=planned.weight_count,
         dense_macs=planned.macs,
         static=reading.maps < samples * network.time_steps,
         signal=kind,
@@ -271,17 +272,36 @@ def _layer_operations(
 
 def _fan_out(planned: PlannedLayer, shape: Shape) -> Tensor:
     """(H, W): how many weights a value at each position meets, all output channels together."""
-    spec, out = planned.layer, planned.output[0]
-    if not isinstance(spec, Conv):  # a full connection, or a projection 1x1
-        return torch.full(shape[1:], float(out), dtype=torch.float64)
-    with torch.enable_grad():
-        # An output of a convolution with ones is the sum of what it reads, so the derivative of all outputs
-        # by a value is the number of outputs that read it.
-        values = torch.zeros((1, 1, *shape[1:]), dtype=torch.float64, requires_grad=True)
-        kernel = values.new_ones((1, 1, spec.kernel, spec.kernel))
-        total = layers.convolve(values, kernel, None, spec.stride, spec.padding).sum()
-        (readers,) = torch.autograd.grad(total, values)
-    return readers[0, 0] * out
+    layer, out = planned.layer, planned.output[0]
+    match layer:
+        case words.Conv():
+            return _readers(layer, shape) * out
+        case words.FullyConnected() | words.Skip():  # a full connection, or a projection 1x1
+            return torch.full(shape[1:], float(out), dtype=torch.float64)
+        case (
+            words.MaxPool()
+            | words.AvgPool()
+            | words.AdaptivePool()
+            | words.GlobalPool()
+            | words.BatchNorm()
+            | words.Dropout()
+            | words.LIF()
+        ):
+            raise ValueError(f"{layer.word} has no weights that a value could meet")
+        case _:
+            assert_never(layer)
+
+
+@torch.enable_grad()
+def _readers(layer: words.Conv, shape: Shape) -> Tensor:
+    """(H, W): how many outputs of one channel read each position."""
+    # An output of a convolution with ones is the sum of what it reads, so the derivative of all outputs by a value is
+    # the number of outputs that read it.
+    values = torch.zeros((1, 1, *shape[1:]), dtype=torch.float64, requires_grad=True)
+    kernel = values.new_ones((1, 1, layer.kernel, layer.kernel))
+    total = layers.convolve(values, kernel, None, layer.stride, layer.padding).sum()
+    (readers,) = torch.autograd.grad(total, values)
+    return readers[0, 0]
 
 
 def _neuron_operations(

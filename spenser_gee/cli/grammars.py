@@ -17,8 +17,9 @@ from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import Grammar, check_round_trip, space_size
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
+from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.space import infeasible_share
+from spenser_gee.phenotype.words.site import Infeasible, Shape
 from spenser_gee.rng import stream
 from spenser_gee.text import read_text
 

@@ -12,8 +12,9 @@ from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence, sentence_of
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
+from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.twin import dense_twin
+from spenser_gee.phenotype.words.site import Infeasible, Shape
 from spenser_gee.runs.origin import config_of, grammar_of
 from spenser_gee.runs.queries import candidate, evaluations, generations
 from spenser_gee.runs.store import RunFolder

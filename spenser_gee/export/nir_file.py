@@ -12,6 +12,7 @@ from typing import Any
 
 from spenser_gee.atomic import atomic_path
 from spenser_gee.errors import InputError, input_error
+from spenser_gee.export.nir_gains import fold_gains
 from spenser_gee.export.nir_sketch import Sketch
 from spenser_gee.export.nir_translate import Translation
 from spenser_gee.export.words import decision_in_words, input_in_words, program_in_words, reason
@@ -42,6 +43,7 @@ def write_nir(
     translation.run()
     if sketch.refusals:
         raise InputError(*sketch.refusals)
+    fold_gains(sketch)
     notes = _notes(saved, dt, translation.membrane_node)
     graph = nir.NIRGraph(nodes=sketch.nodes, edges=sketch.edges, metadata=notes)
     try:

@@ -1,13 +1,13 @@
 """Leaky integrate-and-fire neurons in the words of NIR, for forward Euler steps of `dt` seconds.
 
-NIR: tau v' = v_leak - v + r I. A step of forward Euler with v_leak = 0 is v + dt / tau (r I - v), so that
+NIR: tau v' = v_leak - v + r I. With v_leak = 0 a step of forward Euler is v + dt / tau (r I - v), so that
 
-    beta = 1 - dt / tau     ->  tau = dt / (1 - beta)
-    1 = r dt / tau          ->  r = tau / dt
+    beta = 1 - dt / tau  ->  tau = dt / (1 - beta)
 
-as in snnTorch's own import and export. beta = 1 has no tau: NIR's IF and I have v' = r I, hence r = 1 / dt. A spike,
-v > v_threshold, sets v to v_reset = 0 in the same step; ours does so at the start of the next one, before the
-decay: the spikes are equal.
+and r = 1, which is all that some simulators read: an input that is to count 1 then has to come in as tau / dt, and
+the weights before the neurons say so (nir_gains.py). beta = 1 has no tau: NIR's IF and I have v' = r I, r = 1 / dt,
+and an input that is not scaled. A spike, v > v_threshold, sets v to v_reset = 0 in the same step; ours does so at
+the start of the next one, before the decay: the spikes are equal.
 
 Numbers in a file are float32. They are rounded so that a membrane comes out smaller, never larger: one that is
 exactly at its threshold (spikes that a skip brings, threshold 1) does not fire here and must not fire there.
@@ -73,8 +73,8 @@ class Neurons:
     def draw(self, block: Block) -> Block:
         """The spikes of neurons that read a block."""
         if not self.own_membrane:
-            return self.sketch.put(self.name, self._resetting(block.shape), block, block.shape, binary=True)
-        membrane = self.sketch.put(self.name, self._integrating(block.shape), block, block.shape)
+            return self._put(block, self._resetting(block.shape), binary=True)
+        membrane = self._put(block, self._integrating(block.shape))
         spikes = self.sketch.threshold(f"{self.name}_spikes", membrane, self.cell.threshold)
         if self.cell.reset == "subtract":
             # One step of float32 more, since the gain of what comes back is a little less than 1.
@@ -84,35 +84,38 @@ class Neurons:
             self.sketch.edges.append((reset.nodes[0], membrane.nodes[0]))
         return spikes
 
+    def _put(self, block: Block, node: Any, *, binary: bool = False) -> Block:
+        """A node of neurons; what one with a tau counts an input for is noted."""
+        drawn = self.sketch.put(self.name, node, block, block.shape, binary=binary)
+        if self.cell.beta < 1.0:
+            self.sketch.rates[drawn.nodes[0]] = self.dt / float(self._tau)
+        return drawn
+
     def _resetting(self, shape: tuple[int, ...]) -> Any:
         """A node whose neurons are set to 0 by a spike."""
         nir, level, zero = self.sketch.nir, _full(shape, self.cell.threshold), _full(shape, 0.0)
         if self.cell.beta == 1.0:
-            return nir.IF(
-                r=np.full(shape, self._gain(1.0)), v_threshold=level, v_reset=zero, metadata=self._notes()
-            )
-        tau, r = self._time_constant(shape)
+            return nir.IF(r=self._inverse_dt(shape), v_threshold=level, v_reset=zero, metadata=self._notes())
+        tau, r = np.full(shape, self._tau), _full(shape, 1.0)
         return nir.LIF(tau=tau, r=r, v_leak=zero, v_threshold=level, v_reset=zero, metadata=self._notes())
 
     def _integrating(self, shape: tuple[int, ...]) -> Any:
         """A node of membranes that never fire."""
         nir = self.sketch.nir
         if self.cell.beta == 1.0:
-            return nir.I(r=np.full(shape, self._gain(1.0)), metadata=self._notes())
-        tau, r = self._time_constant(shape)
+            return nir.I(r=self._inverse_dt(shape), metadata=self._notes())
+        tau, r = np.full(shape, self._tau), _full(shape, 1.0)
         return nir.LI(tau=tau, r=r, v_leak=_full(shape, 0.0), metadata=self._notes())
 
-    def _time_constant(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """tau in seconds, and r."""
-        tau = _below(self.dt / (1 - self.cell.beta))
-        return np.full(shape, tau), np.full(shape, self._gain(float(tau)))
+    @property
+    def _tau(self) -> np.float32:
+        """Seconds."""
+        return _below(self.dt / (1 - self.cell.beta))
 
-    def _gain(self, tau: float) -> np.float32:
-        """The r for which an input counts at most 1: r dt / tau <= 1."""
-        r = _below(tau / self.dt)
-        while self.dt / tau * float(r) > 1.0:
-            r = np.nextafter(r, np.float32(0))
-        return r
+    def _inverse_dt(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The r of neurons without a tau, for which an input counts at most 1: r dt <= 1."""
+        r = _below(1.0 / self.dt)
+        return np.full(shape, r if self.dt * float(r) <= 1.0 else np.nextafter(r, np.float32(0)))
 
     def _notes(self) -> dict[str, float]:
         return {"beta": self.cell.beta, "dt": self.dt}

@@ -41,12 +41,14 @@ Signal = tuple[Block, ...]
 
 @dataclass
 class Sketch:
-    """nir: the package. remarks: what was changed in form. refusals: what NIR cannot say; then there is no graph."""
+    """nir: the package. rates: dt / tau of the neurons that have a tau. remarks: what was changed in form. refusals:
+    what NIR cannot say; then there is no graph."""
 
     nir: Any
     where: str
     nodes: dict[str, Any] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
+    rates: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     refusals: list[Finding] = field(default_factory=list)
 
@@ -75,8 +77,7 @@ class Sketch:
         nodes = list(one.nodes)
         for node in other.nodes:
             if node in nodes:
-                same = self.nir.Scale(scale=np.ones(other.shape, np.float32))
-                node = self.put(f"{node}_again", same, Block((node,), other.shape), other.shape).nodes[0]
+                node = self.mix(f"{node}_again", Block((node,), other.shape), np.eye(other.shape[0])).nodes[0]
             nodes.append(node)
         return Block(tuple(nodes), one.shape)
 
@@ -89,11 +90,8 @@ class Sketch:
 
     def affine(self, name: str, block: Block, weight: Array, bias: Array | None) -> Block:
         """weight (out, in) times a flat block."""
-        values = weight.astype(np.float32)
-        if bias is None:
-            node = self.nir.Linear(weight=values)
-        else:
-            node = self.nir.Affine(weight=values, bias=bias.astype(np.float32))
+        nir = self.nir
+        node = nir.Linear(weight=weight) if bias is None else nir.Affine(weight=weight, bias=bias)
         return self.put(name, node, block, (weight.shape[0],))
 
     def convolve(
@@ -110,12 +108,12 @@ class Sketch:
         channels = weight.shape[0]
         node = self.nir.Conv2d(
             input_shape=block.map_size,
-            weight=window.embed(weight).astype(np.float32),
+            weight=window.embed(weight),
             stride=stride,
             padding=window.padding,
             dilation=(1, 1),
             groups=1,
-            bias=(np.zeros(channels) if bias is None else bias).astype(np.float32),
+            bias=np.zeros(channels) if bias is None else bias,
         )
         return self.put(name, node, block, (channels, *out))
 

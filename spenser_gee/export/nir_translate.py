@@ -7,6 +7,7 @@ so that all of them are found.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import numpy as np
 
@@ -18,19 +19,9 @@ from spenser_gee.export.nir_skips import Joint
 from spenser_gee.export.weights import Array
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.network.layers import same_padding
-from spenser_gee.phenotype.plan import Join, PlannedLayer
-from spenser_gee.phenotype.spec import (
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    FullyConnected,
-    GlobalPool,
-    MaxPool,
-    Skip,
-)
+from spenser_gee.phenotype.plan import PlannedLayer
+from spenser_gee.phenotype.words import layers as words
+from spenser_gee.phenotype.words.site import Join
 
 _OTHER_FORMAT = "--format state-dict writes it."
 
@@ -54,7 +45,9 @@ class Translation:
         self._coding = plan.spec.input.coding
         self._outputs: dict[int, Signal] = {}  # by unit; -1 is the input
         targets = {
-            i: self._fold_target(i) for i, p in enumerate(self._layers) if isinstance(p.layer, BatchNorm)
+            i: self._fold_target(i)
+            for i, p in enumerate(self._layers)
+            if isinstance(p.layer, words.BatchNorm)
         }
         self._folded = {norm: target for norm, target in targets.items() if target is not None}
 
@@ -72,20 +65,24 @@ class Translation:
 
     def _layer(self, index: int, planned: PlannedLayer, signal: Signal) -> Signal:
         layer = planned.layer
-        if isinstance(layer, Conv):
-            return (self._conv(index, planned, layer, signal),)
-        if isinstance(layer, FullyConnected):
-            return (self._fully_connected(index, planned, signal),)
-        if isinstance(layer, LIF):
-            return self._neurons(index, signal)
-        if isinstance(layer, BatchNorm):
-            return self._norm(index, planned, layer, signal)
-        if isinstance(layer, Dropout):
-            return signal
-        if isinstance(layer, Skip):
-            assert planned.join is not None
-            return self._skip(index, planned.join, layer, signal)
-        return self._pool(index, planned, layer, signal)
+        match layer:
+            case words.Conv():
+                return (self._conv(index, planned, layer, signal),)
+            case words.FullyConnected():
+                return (self._fully_connected(index, planned, signal),)
+            case words.LIF():
+                return self._neurons(index, signal)
+            case words.BatchNorm():
+                return self._norm(index, planned, layer, signal)
+            case words.Dropout():
+                return signal
+            case words.Skip():
+                assert planned.join is not None
+                return self._skip(index, planned.join, layer, signal)
+            case words.MaxPool() | words.AvgPool() | words.AdaptivePool() | words.GlobalPool():
+                return self._pool(index, planned, layer, signal)
+            case _:
+                assert_never(layer)
 
     def _name(self, index: int) -> str:
         word = self._layers[index].layer.word.replace("-", "_")
@@ -115,17 +112,28 @@ class Translation:
             layer = self._layers[index].layer
             if index in self._read:
                 return None
-            if isinstance(layer, (Conv, FullyConnected)):
-                return index
-            if not isinstance(layer, (AvgPool, AdaptivePool, GlobalPool, Dropout, BatchNorm)):
-                return None
+            match layer:
+                case words.Conv() | words.FullyConnected():
+                    return index
+                case words.MaxPool() | words.LIF() | words.Skip():
+                    return None
+                case (
+                    words.AvgPool()
+                    | words.AdaptivePool()
+                    | words.GlobalPool()
+                    | words.Dropout()
+                    | words.BatchNorm()
+                ):
+                    continue
+                case _:
+                    assert_never(layer)
         return None
 
     def _gain_and_shift(self, norm: int) -> tuple[Array, Array]:
         gain, shift = weights.normalisation(self.network, norm)
         return (gain[0], shift[0]) if gain.ndim == 2 else (gain, shift)
 
-    def _conv(self, index: int, planned: PlannedLayer, layer: Conv, signal: Signal) -> Block:
+    def _conv(self, index: int, planned: PlannedLayer, layer: words.Conv, signal: Signal) -> Block:
         weight, bias = self._affine_of(index)
         size, out = planned.input[1:], planned.output[1:]
         before = (0, 0)
@@ -170,7 +178,7 @@ class Translation:
         ]
         return total(parts)
 
-    def _norm(self, index: int, planned: PlannedLayer, layer: BatchNorm, signal: Signal) -> Signal:
+    def _norm(self, index: int, planned: PlannedLayer, layer: words.BatchNorm, signal: Signal) -> Signal:
         if layer.over == "step":
             self._require_same_steps(index)
         target = self._folded.get(index)
@@ -213,15 +221,15 @@ class Translation:
         self,
         index: int,
         planned: PlannedLayer,
-        layer: MaxPool | AvgPool | AdaptivePool | GlobalPool,
+        layer: words.MaxPool | words.AvgPool | words.AdaptivePool | words.GlobalPool,
         signal: Signal,
     ) -> Signal:
         size, out = planned.input[1:], planned.output[1:]
         if size == out:
             return signal
-        if isinstance(layer, MaxPool):
+        if isinstance(layer, words.MaxPool):
             return self._max_pool(index, layer.size, out, signal)
-        if isinstance(layer, AvgPool):
+        if isinstance(layer, words.AvgPool):
             windows = [(layer.size, layer.size)] * 2
         else:
             found = [geometry.average_windows(size[d], out[d]) for d in (0, 1)]
@@ -253,13 +261,13 @@ class Translation:
     def _uneven(self, index: int, planned: PlannedLayer, signal: Signal) -> Signal:
         """An adaptive pooling whose windows differ goes into the weights of the fc layer behind it."""
         following = index + 1
-        while following < len(self._layers) and isinstance(self._layers[following].layer, Dropout):
+        while following < len(self._layers) and isinstance(self._layers[following].layer, words.Dropout):
             following += 1
         private = self._read.isdisjoint(range(index, following))
         if (
             private
             and following < len(self._layers)
-            and isinstance(self._layers[following].layer, FullyConnected)
+            and isinstance(self._layers[following].layer, words.FullyConnected)
         ):
             self._averaged[index] = following
             self.sketch.remark(self._label(index), f"folded into {self._label(following)}")
@@ -274,7 +282,7 @@ class Translation:
 
     # Skips.
 
-    def _skip(self, index: int, join: Join, layer: Skip, signal: Signal) -> Signal:
+    def _skip(self, index: int, join: Join, layer: words.Skip, signal: Signal) -> Signal:
         source = self._outputs[max(unit for unit in self._outputs if unit <= join.source)]
         projected = weights.projection(self.network, index)
         weight = None if projected is None else weights.numbers(projected)[:, :, 0, 0]

@@ -16,8 +16,8 @@ from spenser_gee.export import weights
 from spenser_gee.export.words import decision_in_words, ends_with_neurons, input_in_words, program_in_words
 from spenser_gee.network import layers
 from spenser_gee.network.layers import same_padding
-from spenser_gee.phenotype.plan import Join, PlannedLayer
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.plan import PlannedLayer
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
@@ -29,6 +29,7 @@ from spenser_gee.phenotype.spec import (
     MaxPool,
     Skip,
 )
+from spenser_gee.phenotype.words.site import Join
 from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.saved import SavedNetwork
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from importlib import metadata
 
-from spenser_gee.phenotype.spec import BUILDER_VERSION, LIF, NetworkSpec
+from spenser_gee.phenotype.spec import BUILDER_VERSION, NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF
 from spenser_gee.training.losses import needs_membrane
 
 _CODINGS = {

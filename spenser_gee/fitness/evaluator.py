@@ -13,8 +13,9 @@ from spenser_gee.config import FITNESS_KINDS, Config
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.objective import FITNESS, Objective
-from spenser_gee.phenotype.plan import Plan, Shape
+from spenser_gee.phenotype.plan import Plan
 from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.site import Shape
 from spenser_gee.training.source import Source
 
 

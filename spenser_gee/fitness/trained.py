@@ -15,8 +15,10 @@ from spenser_gee.initialisation.evolve import ParentGenes
 from spenser_gee.initialisation.from_birth import train_from_birth
 from spenser_gee.initialisation.parent import parent_genes, start_to_save
 from spenser_gee.objective import FITNESS, Objective
-from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
-from spenser_gee.phenotype.spec import LIF, NetworkSpec
+from spenser_gee.phenotype.plan import Plan, plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF
+from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.measure import Measurement, measure

@@ -24,7 +24,7 @@ from spenser_gee.initialisation.start import GeneStart, StartFrame, plain_start,
 from spenser_gee.initialisation.together import Ensemble, networks_at_once, train_together
 from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.phenotype.plan import Plan
-from spenser_gee.phenotype.spec import ConstantRate
+from spenser_gee.phenotype.words.training import ConstantRate
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.liveness import dead_reason, probe, responds
 from spenser_gee.training.losses import loss_value, needs_membrane

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spenser_gee.network.gene import encoding_name
 from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
-from spenser_gee.phenotype.spec import Conv, FullyConnected
+from spenser_gee.phenotype.words.layers import Conv, FullyConnected
 
 
 def matched_layers(parent: Plan, child: Plan) -> dict[int, int]:

@@ -19,7 +19,8 @@ from torch.func import functional_call
 from spenser_gee.network.backends import backend_in_use
 from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.phenotype.plan import Plan
-from spenser_gee.phenotype.spec import Dropout, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import Dropout
 from spenser_gee.training.chunks import kept_bytes
 from spenser_gee.training.losses import loss_value, needs_membrane
 from spenser_gee.training.mode import Mode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -22,22 +22,11 @@ from spenser_gee.network.gene import (
 from spenser_gee.network.memory_layout import channels_last
 from spenser_gee.network.neurons import Pooling
 from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
-from spenser_gee.phenotype.spec import (
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    FullyConnected,
-    GlobalPool,
-    MaxPool,
-    Skip,
-)
+from spenser_gee.phenotype.words import layers as words
 from spenser_gee.rng import derive_seed
 
 
-class Rates(NamedTuple):
+class Activity(NamedTuple):
     """Activity of one forward pass, as tensors on the network's device.
 
     spikes: (number of LIF layers,) mean spikes a neuron and time step.
@@ -58,7 +47,7 @@ class Output(NamedTuple):
 
     spikes: Tensor
     membrane: Tensor | None
-    rates: Rates | None
+    rates: Activity | None
 
 
 class Genes(nn.Module):
@@ -148,11 +137,11 @@ class SpikingNetwork(nn.Module):
             if isinstance(layer, layers.Dropout):
                 layer.generator = generator
 
-    def firing_rates(self, x: Tensor) -> Rates:
+    def firing_rates(self, x: Tensor) -> Activity:
         """The activity for an input as in `forward`, without gradients, in the present mode."""
         with torch.no_grad():
             rates = self(x, rates=True).rates
-        assert isinstance(rates, Rates)
+        assert isinstance(rates, Activity)
         return rates
 
     def forward(self, x: Tensor, membrane: bool = False, rates: bool = False) -> Output:
@@ -242,18 +231,13 @@ class _Run:
             membrane = membrane.flatten(2)
         elif self.want_membrane:
             membrane = spikes
-        rates = Rates(torch.stack(self.spike_rates), torch.stack(self.input_rates)) if self.rates else None
+        rates = Activity(torch.stack(self.spike_rates), torch.stack(self.input_rates)) if self.rates else None
         return Output(spikes, membrane, rates)
 
 
 def build_network(plan: Plan, time_steps: int, seed: int) -> SpikingNetwork:
     """The network of a plan for T = `time_steps`, weights drawn from the seed; on the CPU, in float32."""
     return SpikingNetwork(plan, time_steps, seed)
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Numbers that training changes."""
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def fused_poolings(plan: Plan, read: Set[int]) -> dict[int, Pooling]:
@@ -266,56 +250,61 @@ def fused_poolings(plan: Plan, read: Set[int]) -> dict[int, Pooling]:
         second = first + 1
         if first in fused or first in read:
             continue
-        if isinstance(one.layer, LIF) and isinstance(two.layer, (MaxPool, AvgPool)):
-            kind, size, pools_first = _pool_kind(two.layer), two.layer.size, False
-        elif isinstance(two.layer, LIF) and isinstance(one.layer, (MaxPool, AvgPool)):
-            kind, size, pools_first = _pool_kind(one.layer), one.layer.size, True
-        else:
-            continue
-        fused[first] = fused[second] = Pooling(kind, size, pools_first)
+        match one.layer, two.layer:
+            case (words.LIF(), words.MaxPool() | words.AvgPool() as pool) | (
+                words.MaxPool() | words.AvgPool() as pool,
+                words.LIF(),
+            ):
+                kind = "max" if isinstance(pool, words.MaxPool) else "avg"
+                fused[first] = fused[second] = Pooling(kind, pool.size, first=pool is one.layer)
     return fused
-
-
-def _pool_kind(layer: MaxPool | AvgPool) -> str:
-    return "max" if isinstance(layer, MaxPool) else "avg"
 
 
 def prefers_channels_last(plan: Plan) -> bool:
     """Whether channels last in memory is faster: for convolutions and the pooling beside neurons (docs/performance.md)."""
-    return any(isinstance(planned.layer, Conv) for planned in plan.layers)
+    return any(isinstance(planned.layer, words.Conv) for planned in plan.layers)
 
 
 def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:
     """The module of a planned layer."""
-    spec, channels = planned.layer, planned.input[0]
-    if isinstance(spec, (Conv, FullyConnected)):
-        return _weighted(spec, planned, seed)
-    if isinstance(spec, MaxPool):
-        return layers.Pool("max", spec.size)
-    if isinstance(spec, AvgPool):
-        return layers.Pool("avg", spec.size)
-    if isinstance(spec, AdaptivePool):
-        return layers.Pool("adaptive", spec.size)
-    if isinstance(spec, GlobalPool):
-        return layers.Pool("global")
-    if isinstance(spec, BatchNorm):
-        return (
-            layers.BatchNorm(channels)
-            if spec.over == "time-batch"
-            else layers.StepBatchNorm(channels, time_steps)
-        )
-    if isinstance(spec, Dropout):
-        return layers.Dropout(spec.rate) if spec.mask == "sample" else layers.StepDropout(spec.rate)
-    if isinstance(spec, LIF):
-        return layers.LIF(spec)
-    assert isinstance(spec, Skip)
-    assert planned.join is not None
-    return layers.SkipJoin(planned.join, spec.mode, planned.input, seed)
+    channels = planned.input[0]
+    match planned.layer:
+        case words.Conv() as conv:
+            shape = (planned.output[0], channels, conv.kernel, conv.kernel)
+            return _weighted(planned, shape, conv.bias, seed, conv.stride, conv.padding)
+        case words.FullyConnected(bias=bias):
+            return _weighted(planned, (planned.output[0], planned.fan_in), bias, seed)
+        case words.MaxPool(size=size):
+            return layers.Pool("max", size)
+        case words.AvgPool(size=size):
+            return layers.Pool("avg", size)
+        case words.AdaptivePool(size=size):
+            return layers.Pool("adaptive", size)
+        case words.GlobalPool():
+            return layers.Pool("global")
+        case words.BatchNorm(over="step"):
+            return layers.StepBatchNorm(channels, time_steps)
+        case words.BatchNorm():
+            return layers.BatchNorm(channels)
+        case words.Dropout(rate=rate, mask="step"):
+            return layers.StepDropout(rate)
+        case words.Dropout(rate=rate):
+            return layers.Dropout(rate)
+        case words.LIF() as neurons:
+            return layers.LIF(neurons)
+        case words.Skip(mode=mode):
+            assert planned.join is not None
+            return layers.SkipJoin(planned.join, mode, planned.input, seed)
+        case _:
+            assert_never(planned.layer)
 
 
-def _weighted(spec: Conv | FullyConnected, planned: PlannedLayer, seed: int) -> layers.Weighted:
-    out, fan_in = planned.output[0], planned.fan_in
-    if isinstance(spec, Conv):
-        shape: tuple[int, ...] = (out, planned.input[0], spec.kernel, spec.kernel)
-        return layers.Weighted(shape, fan_in, spec.bias, planned.gene_coded, spec.stride, spec.padding, seed)
-    return layers.Weighted((out, fan_in), fan_in, spec.bias, planned.gene_coded, 1, "valid", seed)
+def _weighted(
+    planned: PlannedLayer,
+    shape: tuple[int, ...],
+    bias: bool,
+    seed: int,
+    stride: int = 1,
+    padding: str = "valid",
+) -> layers.Weighted:
+    return layers.Weighted(shape, planned.fan_in, bias, planned.gene_coded, stride, padding, seed)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from spenser_gee.network.lif import lif, pool
 from spenser_gee.network.neurons import POOLINGS, Pooling
-from spenser_gee.phenotype.plan import Join, Shape
-from spenser_gee.phenotype.spec import LIF as LIFSpec
+from spenser_gee.phenotype.words.layers import LIF as LIFSpec
+from spenser_gee.phenotype.words.site import Join, Shape
 
 MOMENTUM = 0.1  # of the running statistics of batch norm
 EPSILON = 1e-5

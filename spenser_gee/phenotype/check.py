@@ -25,7 +25,8 @@ from spenser_gee.grammar.model import (
     Sequence,
 )
 from spenser_gee.phenotype.decode import read_value
-from spenser_gee.phenotype.spec import KEYWORDS, keys_of
+from spenser_gee.phenotype.words.keys import keys_of
+from spenser_gee.phenotype.words.keywords import KEYWORDS
 
 UNKNOWN = "?"  # stands for a word that was reported: what follows it is not reported again
 

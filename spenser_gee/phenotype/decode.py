@@ -12,25 +12,18 @@ from typing import Any
 from spenser_gee.errors import input_error, nearest
 from spenser_gee.genotype.genotype import Genotype, unit_tokens
 from spenser_gee.grammar.model import Grammar
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES, keys_of
+from spenser_gee.phenotype.words.keywords import KEYWORDS, Nothing
+from spenser_gee.phenotype.words.layers import LAYERS, Conv, Dropout, FullyConnected, Layer, Skip
+from spenser_gee.phenotype.words.training import (
     AUGMENTATIONS,
-    CLASSES,
-    KEYWORDS,
-    LAYERS,
     LOSSES,
     OPTIMISERS,
     SCHEDULES,
     Clip,
-    Conv,
-    Dropout,
-    FullyConnected,
     Genes,
     Input,
-    Layer,
-    NetworkSpec,
-    Nothing,
-    Skip,
-    keys_of,
 )
 
 

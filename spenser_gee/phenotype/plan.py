@@ -9,29 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import assert_never
 
-from spenser_gee.phenotype.spec import (
-    CLASSES,
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    FullyConnected,
-    GlobalPool,
-    Layer,
-    MaxPool,
-    NetworkSpec,
-    Skip,
-)
-
-Shape = tuple[int, int, int]  # (channels, height, width); a fully connected layer gives (units, 1, 1)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words import layers as words
+from spenser_gee.phenotype.words.site import Infeasible, Join, Shape, Site
 
 INPUT = -1  # the population of the network's own input: it has no encoding
-
-
-class Infeasible(Exception):
-    """The network cannot be built; the message says why. During a search it becomes a recorded status."""
 
 
 @dataclass(frozen=True, order=True)
@@ -54,25 +38,16 @@ class EncodingKey:
 
 
 @dataclass(frozen=True)
-class Join:
-    """How a skip's source is brought to the shape at the joint: resampled in space, then projected 1x1."""
-
-    source: int  # unit whose output it is; -1 is the network's input
-    source_shape: Shape
-    resample: tuple[int, int] | None
-    project: bool
-
-
-@dataclass(frozen=True)
 class PlannedLayer:
     """One layer with everything that is known before there are weights."""
 
-    layer: Layer
+    layer: words.Layer
     unit: int
     input: Shape
     output: Shape
     parameters: int  # direct ones; encodings and G are counted in the plan
     macs: int  # multiply-accumulates per time step and sample, dense
+    kept: int  # numbers that training keeps per time step and sample for the backward pass
     fan_in: int = 0
     gene_in: tuple[EncodingKey, ...] = ()
     gene_out: EncodingKey | None = None
@@ -82,6 +57,11 @@ class PlannedLayer:
     def gene_coded(self) -> bool:
         """Whether its weights are W = E1 G E2^T."""
         return self.gene_out is not None
+
+    @property
+    def weight_count(self) -> int:
+        """Its weights, expanded where they are gene-coded; of a skip those of its projection."""
+        return self.fan_in * self.output[0]
 
 
 @dataclass(frozen=True)
@@ -109,7 +89,7 @@ class Plan:
     def dense_parameters(self) -> int:
         """What the same topology has with ordinary weights everywhere."""
         dense = sum(p.parameters for p in self.layers)
-        return dense + sum(_weight_count(p) for p in self.layers if p.gene_coded)
+        return dense + sum(p.weight_count for p in self.layers if p.gene_coded)
 
     @property
     def skip_sources(self) -> dict[int, int]:
@@ -123,7 +103,7 @@ class Plan:
     @property
     def neurons(self) -> int:
         """Number of LIF neurons."""
-        return sum(math.prod(p.output) for p in self.layers if isinstance(p.layer, LIF))
+        return sum(math.prod(p.output) for p in self.layers if p.layer.spiking)
 
     @property
     def macs(self) -> int:
@@ -134,10 +114,6 @@ class Plan:
     def activations(self) -> int:
         """Values that all layers put out per time step and sample: the scale of training memory."""
         return sum(math.prod(p.output) for p in self.layers)
-
-
-def _weight_count(planned: PlannedLayer) -> int:
-    return planned.fan_in * planned.output[0]
 
 
 @dataclass(frozen=True)
@@ -167,10 +143,9 @@ def plan_network(spec: NetworkSpec, input_shape: Shape, classes: int) -> Plan:
 
 
 def _check_whole(planned: list[PlannedLayer], classes: int) -> None:
-    if not any(isinstance(p.layer, LIF) for p in planned):
+    if not any(p.layer.spiking for p in planned):
         raise Infeasible("the network has no lif layer")
-    weighted = [p for p in planned if isinstance(p.layer, (Conv, FullyConnected))]
-    if not weighted:
+    if not any(p.layer.weighted for p in planned):
         raise Infeasible("the network has no conv or fc layer")
     if planned[-1].output != (classes, 1, 1):
         c, h, w = planned[-1].output
@@ -181,88 +156,79 @@ def _check_whole(planned: list[PlannedLayer], classes: int) -> None:
 
 
 def _plan_layer(
-    layer: Layer, unit: int, index: int, signal: _Signal, outputs: dict[int, _Signal], classes: int
+    layer: words.Layer, unit: int, index: int, signal: _Signal, outputs: dict[int, _Signal], classes: int
 ) -> tuple[PlannedLayer, _Signal]:
-    if isinstance(layer, (Conv, FullyConnected)):
-        return _plan_weights(layer, unit, index, signal, classes)
-    if isinstance(layer, Skip):
-        return _plan_skip(layer, unit, signal, outputs)
-    channels, height, width = signal.shape
-    parameters = 0
-    if isinstance(layer, (MaxPool, AvgPool)):
-        height, width = height // layer.size, width // layer.size
-        _check_size(layer.word, signal.shape, height, width, f"size={layer.size}")
-    elif isinstance(layer, AdaptivePool):
-        height, width = min(height, layer.size), min(width, layer.size)
-    elif isinstance(layer, GlobalPool):
-        height = width = 1
-    elif isinstance(layer, BatchNorm):
-        parameters = 2 * channels
-    elif isinstance(layer, LIF):
-        parameters = int(layer.learn_beta != "false") + int(layer.learn_threshold)
-    shape = (channels, height, width)
-    return PlannedLayer(layer, unit, signal.shape, shape, parameters, 0), _Signal(shape, signal.populations)
+    match layer:
+        case words.Conv():
+            return _plan_weights(layer, layer.kernel**2, 1, unit, index, signal, classes)
+        case words.FullyConnected():
+            return _plan_weights(layer, 1, math.prod(signal.shape[1:]), unit, index, signal, classes)
+        case words.Skip():
+            return _plan_skip(layer, unit, signal, outputs, classes)
+        case (
+            words.MaxPool()
+            | words.AvgPool()
+            | words.AdaptivePool()
+            | words.GlobalPool()
+            | words.BatchNorm()
+            | words.Dropout()
+            | words.LIF()
+        ):
+            planned = _planned(layer, unit, Site(signal.shape, classes))
+            return planned, _Signal(planned.output, signal.populations)
+        case _:
+            assert_never(layer)
 
 
-def _check_size(word: str, shape: Shape, height: int, width: int, setting: str) -> None:
-    if height < 1 or width < 1:
-        raise Infeasible(f"{word} {setting} leaves nothing of {shape[0]} x {shape[1]} x {shape[2]}")
+def _planned(
+    layer: words.Layer,
+    unit: int,
+    site: Site,
+    gene_in: tuple[EncodingKey, ...] = (),
+    gene_out: EncodingKey | None = None,
+) -> PlannedLayer:
+    """What a layer answers about itself at a site."""
+    return PlannedLayer(
+        layer,
+        unit,
+        site.input,
+        layer.output(site),
+        layer.parameters(site),
+        layer.macs(site),
+        layer.kept(site),
+        layer.fan_in(site),
+        gene_in,
+        gene_out,
+        site.join,
+    )
 
 
 def _plan_weights(
-    layer: Conv | FullyConnected, unit: int, index: int, signal: _Signal, classes: int
+    layer: words.Conv | words.FullyConnected,
+    positions: int,
+    spread: int,
+    unit: int,
+    index: int,
+    signal: _Signal,
+    classes: int,
 ) -> tuple[PlannedLayer, _Signal]:
-    channels, height, width = signal.shape
-    if isinstance(layer, Conv):
-        if layer.padding == "same":
-            out_h, out_w = -(-height // layer.stride), -(-width // layer.stride)
-        else:
-            out_h = (height - layer.kernel) // layer.stride + 1 if height >= layer.kernel else 0
-            out_w = (width - layer.kernel) // layer.stride + 1 if width >= layer.kernel else 0
-            _check_size(layer.word, signal.shape, out_h, out_w, f"kernel={layer.kernel} padding=valid")
-        out, positions, spread = layer.filters, layer.kernel**2, 1
-        fan_in = channels * positions
-        macs = out * fan_in * out_h * out_w
-    else:
-        out, positions, spread = (classes if layer.units == CLASSES else layer.units), 1, height * width
-        out_h = out_w = 1
-        fan_in = channels * height * width
-        macs = out * fan_in
+    """positions, spread: of the encodings, see EncodingKey."""
     gene_coded = layer.weights == "gene" and all(p != INPUT for p, _ in signal.populations)
-    planned = PlannedLayer(
-        layer,
-        unit,
-        signal.shape,
-        (out, out_h, out_w),
-        parameters=(0 if gene_coded else out * fan_in) + (out if layer.bias else 0),
-        macs=macs,
-        fan_in=fan_in,
-        gene_in=tuple(EncodingKey(p, c, positions, spread) for p, c in signal.populations)
-        if gene_coded
-        else (),
-        gene_out=EncodingKey(index, out, positions, 1) if gene_coded else None,
-    )
-    return planned, _Signal(planned.output, ((index, out),))
+    site = Site(signal.shape, classes, gene_coded=gene_coded)
+    channels = layer.output(site)[0]
+    gene_in = tuple(EncodingKey(p, c, positions, spread) for p, c in signal.populations if gene_coded)
+    gene_out = EncodingKey(index, channels, positions, 1) if gene_coded else None
+    planned = _planned(layer, unit, site, gene_in, gene_out)
+    return planned, _Signal(planned.output, ((index, channels),))
 
 
 def _plan_skip(
-    layer: Skip, unit: int, signal: _Signal, outputs: dict[int, _Signal]
+    layer: words.Skip, unit: int, signal: _Signal, outputs: dict[int, _Signal], classes: int
 ) -> tuple[PlannedLayer, _Signal]:
     source = unit - layer.back
     if layer.back == 0 or source < -1:
         raise Infeasible(f"skip back={layer.back} in unit {unit + 1} reaches no earlier unit")
-    there, here = outputs[source].shape, signal.shape
-    resample = None if there[1:] == here[1:] else here[1:]
-    project = layer.mode == "add" and there != here
-    join = Join(source, there, resample, project)
-    parameters = there[0] * here[0] if project else 0
-    macs = parameters * here[1] * here[2]
-    if layer.mode == "add":
-        populations, shape = signal.populations, here
-    else:
-        populations = (*signal.populations, *outputs[source].populations)
-        shape = (here[0] + there[0], here[1], here[2])
-    planned = PlannedLayer(
-        layer, unit, here, shape, parameters, macs, fan_in=there[0] if project else 0, join=join
-    )
-    return planned, _Signal(shape, populations)
+    join = layer.join(source, outputs[source].shape, signal.shape)
+    more = outputs[source].populations if layer.mode == "concat" else ()
+    planned = _planned(layer, unit, Site(signal.shape, classes, join))
+    return planned, _Signal(planned.output, (*signal.populations, *more))

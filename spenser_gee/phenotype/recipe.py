@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.training import (
     AdamW,
     Augmentation,
     CEMembrane,
     Clip,
     CosineRate,
     Loss,
-    NetworkSpec,
     Optimiser,
     Schedule,
 )

@@ -5,18 +5,17 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from spenser_gee.phenotype.spec import (
-    ABSENCES,
+from spenser_gee.phenotype.words.keys import CLASSES, keys_of
+from spenser_gee.phenotype.words.keywords import ABSENCES
+from spenser_gee.phenotype.words.layers import LAYERS
+from spenser_gee.phenotype.words.training import (
     AUGMENTATIONS,
-    CLASSES,
-    LAYERS,
     LOSSES,
     OPTIMISERS,
     SCHEDULES,
     Clip,
     Genes,
     Input,
-    keys_of,
 )
 
 _GROUPS: tuple[tuple[str, tuple[type[Any], ...]], ...] = (

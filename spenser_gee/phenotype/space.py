@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 from spenser_gee.genotype.sample import sample_genotype
 from spenser_gee.grammar.model import Grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
+from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.site import Infeasible, Shape
 from spenser_gee.rng import stream
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spenser_gee.phenotype.spec import Conv, FullyConnected, Genes, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import Conv, FullyConnected
+from spenser_gee.phenotype.words.training import Genes
 
 
 def dense_twin(spec: NetworkSpec) -> NetworkSpec:

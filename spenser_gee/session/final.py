@@ -17,8 +17,9 @@ from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, plan_network
+from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.rng import derive_seed
 from spenser_gee.runs.origin import final_seed, retraining_seed, test_seed
 from spenser_gee.runs.queries import candidate

@@ -30,9 +30,10 @@ from spenser_gee.grammar import Grammar
 from spenser_gee.network.backends import resolve_backend
 from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
+from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.space import SizeLimits
 from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.search import Described, Frame, Space, Strategy, make_strategy
 from spenser_gee.text import read_text
 

@@ -6,20 +6,7 @@ other (batch norm), and dropout would draw its masks in another order: those are
 
 from __future__ import annotations
 
-import math
-
 from spenser_gee.phenotype.plan import Plan
-from spenser_gee.phenotype.spec import (
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    FullyConnected,
-    MaxPool,
-    Skip,
-)
 
 FLOAT = 4  # bytes
 
@@ -28,29 +15,21 @@ def samples_at_once(
     plan: Plan, time_steps: int, memory: int | None, signal_steps: int | None = None
 ) -> int | None:
     """As many as `memory` bytes are enough for, at least 1. None: any number. signal_steps: see `kept_bytes`."""
-    if memory is None or any(isinstance(planned.layer, (BatchNorm, Dropout)) for planned in plan.layers):
+    if memory is None or not all(planned.layer.divisible for planned in plan.layers):
         return None
     return max(1, memory // kept_bytes(plan, time_steps, signal_steps))
 
 
 def kept_bytes(plan: Plan, time_steps: int, signal_steps: int | None = None) -> int:
-    """What the backward pass needs of one sample, without dropout.
+    """What the backward pass needs of one sample, with what layers answer for one time step; fused neurons keep less
+    around poolings and of a static input.
 
-    As the plain neurons keep it, in float32; fused ones keep less around poolings and of a static input.
     signal_steps: time steps of the input, T or 1 for one that is the same at every step: up to the first neurons one
     step of it is computed. None: as the coding of images makes it.
     """
     steps = signal_steps or (1 if plan.spec.input.coding == "direct" else time_steps)
     values = 0
     for planned in plan.layers:
-        layer, inputs, outputs = planned.layer, math.prod(planned.input), math.prod(planned.output)
-        if isinstance(layer, LIF):
-            steps = time_steps
-            values += steps * outputs  # the membrane
-        elif isinstance(layer, (Conv, FullyConnected, BatchNorm, AvgPool, AdaptivePool)):
-            values += steps * inputs
-        elif isinstance(layer, MaxPool):
-            values += steps * (inputs + 2 * outputs)  # and where the largest were, in 8 bytes each
-        elif isinstance(layer, Skip) and planned.join is not None and planned.join.project:
-            values += steps * planned.join.source_shape[0] * math.prod(planned.input[1:])
+        steps = time_steps if planned.layer.spiking else steps
+        values += steps * planned.kept
     return FLOAT * values

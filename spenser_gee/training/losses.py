@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spenser_gee.network.build import Output
-from spenser_gee.phenotype.spec import TET, CECount, CEMembrane, CERate, Loss, MSECount
+from spenser_gee.phenotype.words.training import TET, CECount, CEMembrane, CERate, Loss, MSECount
 
 
 def needs_membrane(loss: Loss) -> bool:

@@ -8,7 +8,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from spenser_gee.phenotype.spec import SGD, Adam, AdamW, CosineRate, Optimiser, RMSProp, Schedule, StepRate
+from spenser_gee.phenotype.words.training import (
+    SGD,
+    Adam,
+    AdamW,
+    CosineRate,
+    Optimiser,
+    RMSProp,
+    Schedule,
+    StepRate,
+)
 
 
 def make_optimiser(spec: Optimiser, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:

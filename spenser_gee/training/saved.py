@@ -18,8 +18,9 @@ from spenser_gee.data.batches import to_unit
 from spenser_gee.data.image_input import check_images
 from spenser_gee.errors import input_error
 from spenser_gee.network.build import SpikingNetwork, build_network
-from spenser_gee.phenotype.plan import Infeasible, Shape, plan_network
+from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.spec import BUILDER_VERSION, NetworkSpec
+from spenser_gee.phenotype.words.site import Infeasible, Shape
 from spenser_gee.training.losses import decision_values, needs_membrane
 from spenser_gee.training.stimulus import Stimulus
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from spenser_gee.data.augment import crop, cutout, flip, shift
 from spenser_gee.network.spike_encoding import encode
-from spenser_gee.phenotype.spec import Augmentation, Crop, Flip, NetworkSpec, Shift
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.training import Augmentation, Crop, Flip, Shift
 from spenser_gee.rng import derive_seed
 
 

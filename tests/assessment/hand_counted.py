@@ -22,7 +22,8 @@ from torch import Tensor
 
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import plan_network
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected
 
 NEURONS = LIF(beta=0.5, threshold=0.9, reset="zero")
 

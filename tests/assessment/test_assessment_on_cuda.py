@@ -11,7 +11,7 @@ from tiny_networks import SHAPE, STEPS, gene_spec, network_of, task
 from spenser_gee.assessment.latency import latency
 from spenser_gee.assessment.operations import count_operations
 from spenser_gee.assessment.robustness import robustness
-from spenser_gee.phenotype.spec import Input
+from spenser_gee.phenotype.words.training import Input
 from spenser_gee.training.source import Source
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA GPU")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spenser_gee.assessment.latency import latency
 from spenser_gee.errors import InputError
-from spenser_gee.phenotype.spec import Input
+from spenser_gee.phenotype.words.training import Input
 
 SPEC = gene_spec(input=Input("direct"))
 

@@ -24,20 +24,21 @@ from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.network.spike_encoding import encode
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.plan import Plan, plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AvgPool,
     BatchNorm,
     Conv,
     FullyConnected,
-    Genes,
     GlobalPool,
     Layer,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
+from spenser_gee.phenotype.words.site import Infeasible, Shape
+from spenser_gee.phenotype.words.training import Genes
 from spenser_gee.rng import stream
 
 ROOT = Path(__file__).parents[2]

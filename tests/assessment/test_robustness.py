@@ -15,7 +15,8 @@ from torch import Tensor
 from spenser_gee.assessment.robustness import Level, losing_spikes, noisy_batches, noisy_images, robustness
 from spenser_gee.data.batches import Batch
 from spenser_gee.errors import InputError
-from spenser_gee.phenotype.spec import LIF, AvgPool, CEMembrane, Conv, FullyConnected, Input, MaxPool
+from spenser_gee.phenotype.words.layers import LIF, AvgPool, Conv, FullyConnected, MaxPool
+from spenser_gee.phenotype.words.training import CEMembrane, Input
 from spenser_gee.rng import stream
 from spenser_gee.training.measure import measure
 from spenser_gee.training.source import Source

@@ -13,8 +13,11 @@ from spenser_gee.network import layers
 from spenser_gee.network.build import build_network
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, Shape, plan_network
-from spenser_gee.phenotype.spec import CECount, Genes, Input, Layer, NetworkSpec
+from spenser_gee.phenotype.plan import plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import Layer
+from spenser_gee.phenotype.words.site import Infeasible, Shape
+from spenser_gee.phenotype.words.training import CECount, Genes, Input
 from spenser_gee.training.saved import SavedNetwork
 
 GRAMMAR = Path(__file__).parents[2] / "grammars" / "spenser_gee.lark"

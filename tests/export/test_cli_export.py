@@ -9,7 +9,7 @@ import pytest
 from sample_networks import spec_of, trained
 
 from spenser_gee.cli import app as cli
-from spenser_gee.phenotype.spec import LIF, FullyConnected, MaxPool
+from spenser_gee.phenotype.words.layers import LIF, FullyConnected, MaxPool
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.saved import save_network
 

@@ -14,7 +14,8 @@ from spenser_gee.export.nir_file import DT, write_nir
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
@@ -25,7 +26,6 @@ from spenser_gee.phenotype.spec import (
     GlobalPool,
     Layer,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
 from spenser_gee.training.saved import SavedNetwork
@@ -60,6 +60,13 @@ def outputs(
 NETWORKS: dict[str, tuple[NetworkSpec, str | None]] = {
     "plain": (spec_of(unit(), HEAD), None),
     "spikes as input": (spec_of(unit(), HEAD, coding="rate"), None),
+    "neurons that read the image": (spec_of((ZERO,), unit(), HEAD), None),
+    "weights that neurons and a skip read": (
+        spec_of((Conv(filters=4, kernel=3),), (ZERO,), (*unit(4)[:-1], Skip(back=2), ZERO), HEAD), None,
+    ),
+    "an average that neurons and a skip read": (
+        spec_of(unit(4)[:-1], (AvgPool(2),), (ZERO,), (*unit(4)[:-1], Skip(back=2), ZERO), HEAD), None,
+    ),
     "gene-encoded": (spec_of(unit(), unit(7, weights="gene"), (FullyConnected(units=0, weights="gene"), ZERO)), None),
     "batch norm behind conv and fc": (spec_of(unit(6, BatchNorm()), (FullyConnected(units=0), BatchNorm(), ZERO)), None),
     "batch norm behind an average": (spec_of(unit(6, AvgPool(2), BatchNorm(), BatchNorm()), HEAD), None),

@@ -17,7 +17,8 @@ from spenser_gee.errors import InputError
 from spenser_gee.export import nir_geometry as geometry
 from spenser_gee.export.nir_file import write_nir
 from spenser_gee.network.layers import convolve, resample, same_padding
-from spenser_gee.phenotype.spec import LIF, CEMembrane, Conv, FullyConnected
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected
+from spenser_gee.phenotype.words.training import CEMembrane
 
 nir = pytest.importorskip("nir")
 
@@ -25,16 +26,24 @@ nir = pytest.importorskip("nir")
 @pytest.mark.parametrize("dt", [1e-4, 1e-3, 0.5])
 @pytest.mark.parametrize("beta", [0.0, 1e-3, 0.3, 0.5, 0.9, 0.95, 0.999, 1 - 2**-24])
 def test_decay_and_gain_come_back(beta: float, dt: float, tmp_path: Path) -> None:
-    """beta = 1 - dt / tau and gain = r dt / tau, computed in float32 as importers do."""
+    """beta = 1 - dt / tau, computed in float32 as importers do; r = 1, and dt / tau times the weights are ours."""
     saved = trained(spec_of((FullyConnected(units=0), LIF(beta=beta, threshold=0.7, reset="zero"))))
     write_nir(saved, Path("net"), tmp_path / "net.nir", dt)
-    node = nir.read(tmp_path / "net.nir").nodes["lif_2"]
+    nodes = nir.read(tmp_path / "net.nir").nodes
+    node, weights = nodes["lif_2"], nodes["fc_1"]
     exact = float(np.float32(beta))
     back = 1 - np.float32(dt) / node.tau
     assert node.tau.dtype == node.r.dtype == np.float32
     # tau, dt and the quotient are rounded to float32: at most 2^-24 each, of dt / tau = 1 - beta.
     assert np.abs(back.astype(float) - exact).max() <= 3.1 * 2**-24 * (1 - exact) + 2**-25
-    assert np.allclose(node.r * np.float32(dt) / node.tau, 1.0, rtol=3e-7)
+    assert (node.r == 1.0).all()
+    for name in ("weight", "bias"):
+        ours = saved.network.layers[0].get_parameter(name).detach().double().numpy()
+        theirs = getattr(weights, name)
+        assert theirs.dtype == np.float32
+        counted = dt / node.tau.astype(float).min() * theirs.astype(float)
+        assert (counted <= ours).all()
+        assert np.allclose(counted, ours, rtol=2**-23)
     assert node.metadata["beta"] == exact
     assert node.metadata["dt"] == dt
     assert np.unique(node.v_threshold) == np.float32(float(saved.network.layers[1].threshold))

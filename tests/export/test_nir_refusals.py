@@ -12,7 +12,8 @@ from sample_networks import SHAPE, spec_of, trained
 
 from spenser_gee.errors import InputError
 from spenser_gee.export.nir_file import write_nir
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
@@ -21,7 +22,6 @@ from spenser_gee.phenotype.spec import (
     FullyConnected,
     Layer,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
 from spenser_gee.training.saved import SavedNetwork

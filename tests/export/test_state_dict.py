@@ -19,21 +19,20 @@ from sample_networks import SHAPE, drawn, signal_of, spec_of, trained
 from spenser_gee.errors import InputError
 from spenser_gee.export.state_dict import write_state_dict
 from spenser_gee.network.spike_encoding import encode
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
-    TET,
     AdaptivePool,
     AvgPool,
     BatchNorm,
-    CEMembrane,
     Conv,
     Dropout,
     FullyConnected,
     GlobalPool,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
+from spenser_gee.phenotype.words.training import TET, CEMembrane
 from spenser_gee.training.saved import SavedNetwork
 
 LIFS = (

@@ -12,20 +12,10 @@ from spenser_gee.network.build import build_network
 from spenser_gee.network.lif import RESETS, lif
 from spenser_gee.network.surrogate import SURROGATES
 from spenser_gee.phenotype.plan import plan_network
-from spenser_gee.phenotype.spec import (
-    CLASSES,
-    LIF,
-    BatchNorm,
-    CEMembrane,
-    Conv,
-    Dropout,
-    FullyConnected,
-    Genes,
-    Input,
-    NetworkSpec,
-    Shift,
-    Skip,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, Dropout, FullyConnected, Skip
+from spenser_gee.phenotype.words.training import CEMembrane, Genes, Input, Shift
 from spenser_gee.training.train import Budget
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA GPU")

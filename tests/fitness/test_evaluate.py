@@ -24,21 +24,9 @@ from spenser_gee.fitness import trained
 from spenser_gee.fitness.evaluator import Evaluated, Task
 from spenser_gee.fitness.trained import evaluate
 from spenser_gee.initialisation import from_birth
-from spenser_gee.phenotype.spec import (
-    LIF,
-    Adam,
-    CEMembrane,
-    Conv,
-    Dropout,
-    Flip,
-    FullyConnected,
-    Input,
-    Layer,
-    MaxPool,
-    MSECount,
-    NetworkSpec,
-    Shift,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, Dropout, FullyConnected, Layer, MaxPool
+from spenser_gee.phenotype.words.training import Adam, CEMembrane, Flip, Input, MSECount, Shift
 from spenser_gee.training.rival import Rival
 from spenser_gee.training.train import Budget
 

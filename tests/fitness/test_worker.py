@@ -17,7 +17,8 @@ from spenser_gee.errors import InputError
 from spenser_gee.fitness.trained import resolve_budget
 from spenser_gee.fitness.worker import make_evaluate
 from spenser_gee.network.device import choose_device
-from spenser_gee.phenotype.spec import LIF, Conv, MaxPool, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, MaxPool
 from spenser_gee.training.saved import load_network
 from spenser_gee.training.train import Budget
 

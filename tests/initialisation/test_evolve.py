@@ -21,7 +21,8 @@ from spenser_gee.initialisation.parent import parent_genes, start_to_save
 from spenser_gee.initialisation.start import GeneStart, plain_start, random_start
 from spenser_gee.network.backends import backend
 from spenser_gee.network.build import SpikingNetwork
-from spenser_gee.phenotype.spec import LIF, Conv, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv
 from spenser_gee.training.saved import load_network, save_network
 
 FREE = Initialisation(generations=2, population=4, steps=1, budget_share=None)

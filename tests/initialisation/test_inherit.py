@@ -8,7 +8,7 @@ from tiny_networks import gene_spec, gene_unit, network_of, plan_of
 
 from spenser_gee.initialisation.inherit import inherited_genes, inherited_weights, matched_encodings
 from spenser_gee.phenotype.plan import EncodingKey, Plan
-from spenser_gee.phenotype.spec import LIF, Conv, Layer, MaxPool, Skip
+from spenser_gee.phenotype.words.layers import LIF, Conv, Layer, MaxPool, Skip
 
 A, B, C, D = (gene_unit(n) for n in (5, 6, 7, 8))
 

@@ -16,23 +16,18 @@ from spenser_gee.initialisation.objective import Terms
 from spenser_gee.initialisation.start import GeneStart, plain_start
 from spenser_gee.initialisation.together import networks_at_once
 from spenser_gee.network.backends import backend, describe_backends
-from spenser_gee.phenotype.spec import (
-    LIF,
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, FullyConnected, MaxPool, Skip
+from spenser_gee.phenotype.words.training import (
     SGD,
     TET,
     Adam,
     AdamW,
-    BatchNorm,
     CEMembrane,
     CERate,
     Clip,
-    Conv,
-    FullyConnected,
-    MaxPool,
     MSECount,
-    NetworkSpec,
     RMSProp,
-    Skip,
 )
 from spenser_gee.training.mode import PLAIN, Mode
 

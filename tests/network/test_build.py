@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tiny_networks import parameter_count
 from torch import Tensor
 
-from spenser_gee.network.build import SpikingNetwork, build_network, parameter_count
+from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.network.layers import kaiming
-from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.plan import Plan, plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
@@ -24,13 +26,13 @@ from spenser_gee.phenotype.spec import (
     Conv,
     Dropout,
     FullyConnected,
-    Genes,
     GlobalPool,
     Layer,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
+from spenser_gee.phenotype.words.site import Infeasible
+from spenser_gee.phenotype.words.training import Genes
 
 HEAD: tuple[Layer, ...] = (FullyConnected(units=0), LIF(beta=0.8))
 

@@ -17,7 +17,9 @@ from spenser_gee.network.gene import (
     sample_encoding,
 )
 from spenser_gee.phenotype.plan import Plan, plan_network
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Genes, GlobalPool, Layer, NetworkSpec, Skip
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, GlobalPool, Layer, Skip
+from spenser_gee.phenotype.words.training import Genes
 
 
 def test_expand_equals_the_sum() -> None:

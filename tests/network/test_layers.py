@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from spenser_gee.network import layers
-from spenser_gee.phenotype.plan import Join
-from spenser_gee.phenotype.spec import LIF
+from spenser_gee.phenotype.words.layers import LIF
+from spenser_gee.phenotype.words.site import Join
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

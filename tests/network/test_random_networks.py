@@ -20,8 +20,9 @@ from spenser_gee.network.backends import backend, describe_backends
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
-from spenser_gee.phenotype.spec import LIF
+from spenser_gee.phenotype.plan import Plan, plan_network
+from spenser_gee.phenotype.words.layers import LIF
+from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.rng import stream
 
 GRAMMAR = Path(__file__).parents[2] / "grammars" / "spenser_gee.lark"

@@ -11,7 +11,8 @@ from spenser_gee.errors import Finding, InputError
 from spenser_gee.grammar import load_grammar, parse_grammar
 from spenser_gee.phenotype.check import check_words
 from spenser_gee.phenotype.decode import read_units
-from spenser_gee.phenotype.spec import KEYWORDS, keys_of
+from spenser_gee.phenotype.words.keys import keys_of
+from spenser_gee.phenotype.words.keywords import KEYWORDS
 
 GRAMMARS = sorted((Path(__file__).parents[2] / "grammars").glob("*.lark"))
 TAIL = """

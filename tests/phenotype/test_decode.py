@@ -12,27 +12,13 @@ from spenser_gee.genotype.genotype import genotype_from_sentence, sentence_of
 from spenser_gee.genotype.sample import sample_genotype
 from spenser_gee.grammar.load import load_grammar
 from spenser_gee.phenotype.decode import decode, read_units, read_value
-from spenser_gee.phenotype.plan import Infeasible, plan_network
-from spenser_gee.phenotype.spec import (
-    CLASSES,
-    KEYWORDS,
-    LIF,
-    Adam,
-    Clip,
-    Conv,
-    CosineRate,
-    Crop,
-    Dropout,
-    Flip,
-    FullyConnected,
-    Genes,
-    Input,
-    MaxPool,
-    MSECount,
-    NetworkSpec,
-    Skip,
-    keys_of,
-)
+from spenser_gee.phenotype.plan import plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.keys import CLASSES, keys_of
+from spenser_gee.phenotype.words.keywords import KEYWORDS
+from spenser_gee.phenotype.words.layers import LIF, Conv, Dropout, FullyConnected, MaxPool, Skip
+from spenser_gee.phenotype.words.site import Infeasible
+from spenser_gee.phenotype.words.training import Adam, Clip, CosineRate, Crop, Flip, Genes, Input, MSECount
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,21 +10,22 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from spenser_gee.network.build import build_network
-from spenser_gee.phenotype.plan import INPUT, EncodingKey, Infeasible, Plan, plan_network
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.plan import INPUT, EncodingKey, Plan, plan_network
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AdaptivePool,
     AvgPool,
     BatchNorm,
     Conv,
     FullyConnected,
-    Genes,
     GlobalPool,
     Layer,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
+from spenser_gee.phenotype.words.site import Infeasible
+from spenser_gee.phenotype.words.training import Genes
 
 HEAD: tuple[Layer, ...] = (FullyConnected(units=0), LIF())
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from spenser_gee.phenotype.reference import reference
-from spenser_gee.phenotype.spec import KEYWORDS, keys_of
+from spenser_gee.phenotype.words.keys import keys_of
+from spenser_gee.phenotype.words.keywords import KEYWORDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "grammar.md"
 

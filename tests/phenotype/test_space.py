@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from spenser_gee.grammar import load_grammar, parse_grammar
-from spenser_gee.phenotype.plan import Infeasible, plan_network
+from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.space import SizeLimits, infeasible_reason, infeasible_share
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, MaxPool, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, MaxPool
+from spenser_gee.phenotype.words.site import Infeasible
 
 SPEC = NetworkSpec(((Conv(filters=4), LIF()), (FullyConnected(units=0), LIF())))
 PLAN = plan_network(SPEC, (1, 8, 8), 10)

@@ -5,10 +5,11 @@ import pytest
 from spenser_gee.genotype import genotype_from_sentence, sample_genotype
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode, read_units
-from spenser_gee.phenotype.plan import Infeasible, plan_network
+from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.recipe import COMMON_RECIPE, Recipe
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.twin import dense_twin
+from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.rng import stream
 
 SHIPPED = Path(__file__).parents[2]

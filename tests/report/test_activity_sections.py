@@ -23,7 +23,9 @@ from tiny_networks import SHAPE, STEPS, network_of
 from tiny_runs import GRAMMAR, tiny_run
 
 from spenser_gee.data import Dataset, OtherData, Samples, load_dataset, split
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Input, MaxPool, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, MaxPool
+from spenser_gee.phenotype.words.training import Input
 from spenser_gee.report.drawing.page import render
 from spenser_gee.report.drawing.section import Figure, Section
 from spenser_gee.report.run import traces

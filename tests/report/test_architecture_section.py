@@ -11,24 +11,25 @@ from xml.etree import ElementTree
 
 import pytest
 from made_runs import made_run
+from tiny_networks import parameter_count
 
-from spenser_gee.network.build import build_network, parameter_count
+from spenser_gee.network.build import build_network
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Plan, plan_network
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
     AvgPool,
     BatchNorm,
     Conv,
     Dropout,
     FullyConnected,
-    Genes,
     Layer,
     MaxPool,
-    NetworkSpec,
     Skip,
 )
+from spenser_gee.phenotype.words.training import Genes
 from spenser_gee.report.drawing.section import Figure, Table
 from spenser_gee.report.run.architecture import (
     architecture_section,

@@ -13,7 +13,9 @@ from scipy.stats import binomtest
 
 pytest.importorskip("matplotlib")
 
-from spenser_gee.phenotype.spec import LIF, Adam, Conv, Dropout, FullyConnected, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, Dropout, FullyConnected
+from spenser_gee.phenotype.words.training import Adam
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.report.run import evolution
 from spenser_gee.report.run import time as times

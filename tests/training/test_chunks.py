@@ -12,24 +12,19 @@ from tiny_networks import HEAD, STEPS, dropout_spec, equal_states, gene_spec, ne
 from torch import Tensor, nn
 
 from spenser_gee.network.backends import backend
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import (
     LIF,
-    TET,
     AdaptivePool,
     AvgPool,
-    CECount,
-    CEMembrane,
-    CERate,
     Conv,
     FullyConnected,
     GlobalPool,
-    Input,
     Layer,
     MaxPool,
-    MSECount,
-    NetworkSpec,
     Skip,
 )
+from spenser_gee.phenotype.words.training import TET, CECount, CEMembrane, CERate, Input, MSECount
 from spenser_gee.training.chunks import kept_bytes, samples_at_once
 from spenser_gee.training.mode import PLAIN, Mode
 from spenser_gee.training.train import Budget, TrainingRecord, train

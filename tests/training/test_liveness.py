@@ -9,8 +9,9 @@ import torch
 from tiny_networks import HEAD, dropout_spec, gene_spec, gene_unit, network_of
 from torch import Tensor
 
-from spenser_gee.network.build import Output, Rates, SpikingNetwork
-from spenser_gee.phenotype.spec import LIF, BatchNorm, Conv, FullyConnected, Layer, NetworkSpec, Skip
+from spenser_gee.network.build import Activity, Output, SpikingNetwork
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, FullyConnected, Layer, Skip
 from spenser_gee.training.liveness import dead_reason, probe
 
 SILENT = LIF(threshold=100.0)
@@ -62,7 +63,7 @@ def test_an_output_membrane_that_lives_below_the_threshold_is_not_dead() -> None
 
 
 def test_outputs_that_are_not_finite_or_equal() -> None:
-    rates = Rates(torch.tensor([0.5, 0.5]), torch.tensor([0.5]))
+    rates = Activity(torch.tensor([0.5, 0.5]), torch.tensor([0.5]))
     bad = torch.zeros(3, 2, 10)
     bad[1, 1, 3] = math.nan
     assert dead_reason(Output(bad, bad, rates)) == "the output membrane is not finite"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spenser_gee.network.build import Output
-from spenser_gee.phenotype.spec import TET, CECount, CEMembrane, CERate, Loss, MSECount
+from spenser_gee.phenotype.words.training import TET, CECount, CEMembrane, CERate, Loss, MSECount
 from spenser_gee.training.losses import decision_values, loss_value, needs_membrane
 
 CLASSES = 5

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_networks import STEPS, dropout_spec, equal_states, gene_spec, network_of, task
 
-from spenser_gee.phenotype.spec import CECount, CEMembrane, Input, Loss, MSECount
+from spenser_gee.phenotype.words.training import CECount, CEMembrane, Input, Loss, MSECount
 from spenser_gee.training.losses import loss_value, needs_membrane
 from spenser_gee.training.measure import Measurement, measure
 from spenser_gee.training.source import Source

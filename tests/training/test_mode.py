@@ -8,7 +8,7 @@ from tiny_networks import STEPS, dropout_spec, gene_spec, network_of, task
 
 from spenser_gee.config import Initialisation, Training
 from spenser_gee.fitness.trained import evaluate
-from spenser_gee.phenotype.spec import TET, Adam, CECount, CEMembrane, CERate, Input, MSECount
+from spenser_gee.phenotype.words.training import TET, Adam, CECount, CEMembrane, CERate, Input, MSECount
 from spenser_gee.training.losses import loss_value, needs_membrane
 from spenser_gee.training.mode import PLAIN, Mode, run_network
 from spenser_gee.training.train import Budget

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from spenser_gee.phenotype.spec import (
+from spenser_gee.phenotype.words.keys import keys_of
+from spenser_gee.phenotype.words.training import (
     SGD,
     Adam,
     AdamW,
@@ -19,7 +20,6 @@ from spenser_gee.phenotype.spec import (
     Optimiser,
     RMSProp,
     StepRate,
-    keys_of,
 )
 from spenser_gee.training.optimisers import make_optimiser, rate_factor
 

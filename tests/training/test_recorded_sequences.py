@@ -7,29 +7,27 @@ import dataclasses
 import pytest
 import torch
 from moving_dots import SIZE, STEPS, moving_dots
-from spenser_gee.fitness.evaluate import evaluate
 from tiny_networks import SETTINGS
 from torch import Tensor
 
 from spenser_gee.assessment.robustness import noisy_images
+from spenser_gee.config import Initialisation
 from spenser_gee.data import Samples
 from spenser_gee.fitness.task import make_task
-from spenser_gee.initialisation.evolve import InnerSettings
+from spenser_gee.fitness.trained import evaluate
 from spenser_gee.network.build import build_network
 from spenser_gee.phenotype.plan import plan_network
-from spenser_gee.phenotype.spec import (
-    LIF,
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected
+from spenser_gee.phenotype.words.training import (
     Adam,
     CEMembrane,
-    Conv,
     Crop,
     Cutout,
     Flip,
-    FullyConnected,
     Genes,
     Input,
     MSECount,
-    NetworkSpec,
     Shift,
 )
 from spenser_gee.rng import stream
@@ -125,7 +123,7 @@ def test_a_whole_evaluation_with_its_inner_search() -> None:
     settings = SETTINGS.model_copy(update={"train_subset": None})
     task = make_task(moving_dots(80), 2, settings, 0, CPU)
     assert task.input_shape == (1, SIZE, SIZE)
-    inner = InnerSettings(generations=1, population=4, steps=2, budget_share=None)
+    inner = Initialisation(generations=1, population=4, steps=2, budget_share=None)
     done = evaluate(spec, task, Budget(steps=5), inner, seed=0)
     assert done.evaluation.status == "complete", done.evaluation.reason
     assert done.network is not None

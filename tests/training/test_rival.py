@@ -7,7 +7,7 @@ import math
 import pytest
 from tiny_networks import gene_spec, network_of, task
 
-from spenser_gee.phenotype.spec import Adam
+from spenser_gee.phenotype.words.training import Adam
 from spenser_gee.training.meter import Entry
 from spenser_gee.training.rival import ERRORS, Point, Rival
 from spenser_gee.training.train import Budget, TrainingRecord, train

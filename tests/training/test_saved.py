@@ -13,15 +13,9 @@ from safetensors.torch import save
 from tiny_networks import STEPS, dropout_spec, equal_states, gene_spec, network_of, task
 
 from spenser_gee.errors import InputError
-from spenser_gee.phenotype.spec import (
-    LIF,
-    BatchNorm,
-    Conv,
-    FullyConnected,
-    Input,
-    NetworkSpec,
-    Skip,
-)
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, FullyConnected, Skip
+from spenser_gee.phenotype.words.training import Input
 from spenser_gee.training.measure import measure
 from spenser_gee.training.saved import load_network, save_network
 from spenser_gee.training.train import Budget, train

@@ -13,20 +13,19 @@ from tiny_networks import HEAD, STEPS, dropout_spec, equal_states, gene_spec, ge
 from torch import Tensor
 
 from spenser_gee.network.build import SpikingNetwork
-from spenser_gee.phenotype.spec import (
-    LIF,
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv
+from spenser_gee.phenotype.words.training import (
     SGD,
     TET,
     Adam,
     CEMembrane,
     Clip,
-    Conv,
     Crop,
     Cutout,
     Flip,
     Input,
     MSECount,
-    NetworkSpec,
     Shift,
     StepRate,
 )

@@ -12,7 +12,8 @@ from tiny_networks import SHAPE, STEPS, gene_spec, network_of
 from torch import Tensor
 
 from spenser_gee.network.build import SpikingNetwork
-from spenser_gee.phenotype.spec import Adam, Clip, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.training import Adam, Clip
 from spenser_gee.training.mode import PLAIN, Mode
 from spenser_gee.training.rival import Point, Rival
 from spenser_gee.training.train import Budget, TrainingRecord, train

@@ -12,7 +12,7 @@ from torch import Tensor
 from spenser_gee.data import OtherData
 from spenser_gee.errors import InputError
 from spenser_gee.phenotype.plan import Plan
-from spenser_gee.phenotype.spec import LIF
+from spenser_gee.phenotype.words.layers import LIF
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section
 from spenser_gee.report.run.traces import Answers, Firing, Subject, answers, find_subject, fire, samples

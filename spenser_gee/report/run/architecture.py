@@ -10,20 +10,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from typing import assert_never
 
-from spenser_gee.phenotype.plan import EncodingKey, Join, Plan, PlannedLayer, Shape
-from spenser_gee.phenotype.spec import (
-    LIF,
-    AdaptivePool,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    FullyConnected,
-    Layer,
-    MaxPool,
-    Skip,
-)
+from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
+from spenser_gee.phenotype.words import layers as words
+from spenser_gee.phenotype.words.site import Join, Shape
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.runs.store import RunFolder
@@ -69,38 +60,53 @@ def _words(plan: Plan) -> list[str]:
 # --- words and numbers --------------------------------------------------------------------------------
 
 
-def describe_layer(layer: Layer) -> str:
+def describe_layer(layer: words.Layer) -> str:
     """A layer in a few words: `conv 35, 5×5 /2` has 35 filters and a stride of 2."""
-    if isinstance(layer, Conv):
-        stride = f" /{layer.stride}" if layer.stride > 1 else ""
-        return f"conv {layer.filters}, {layer.kernel}×{layer.kernel}{stride}"
-    if isinstance(layer, FullyConnected):
-        return f"fc {layer.units or 'classes'}"
-    if isinstance(layer, (MaxPool, AvgPool, AdaptivePool)):
-        return f"{layer.word} {layer.size}×{layer.size}"
-    if isinstance(layer, Dropout):
-        return f"dropout {layer.rate:.2g}"
-    if isinstance(layer, LIF):
-        return f"lif β {layer.beta:.2g}, θ {layer.threshold:.3g}"
-    return f"skip {layer.mode}" if isinstance(layer, Skip) else layer.word
+    match layer:
+        case words.Conv():
+            stride = f" /{layer.stride}" if layer.stride > 1 else ""
+            return f"conv {layer.filters}, {layer.kernel}×{layer.kernel}{stride}"
+        case words.FullyConnected():
+            return f"fc {layer.units or 'classes'}"
+        case words.MaxPool() | words.AvgPool() | words.AdaptivePool():
+            return f"{layer.word} {layer.size}×{layer.size}"
+        case words.Dropout():
+            return f"dropout {layer.rate:.2g}"
+        case words.LIF():
+            return f"lif β {layer.beta:.2g}, θ {layer.threshold:.3g}"
+        case words.Skip():
+            return f"skip {layer.mode}"
+        case words.GlobalPool() | words.BatchNorm():
+            return layer.word
+        case _:
+            assert_never(layer)
 
 
 def _particulars(planned: PlannedLayer) -> str:
     """What `describe_layer` leaves out."""
     layer = planned.layer
-    if isinstance(layer, (Conv, FullyConnected)):
-        kind = "gene-encoded" if planned.gene_coded else "direct weights"
-        padding = [f"padding {layer.padding}"] if isinstance(layer, Conv) else []
-        return ", ".join([kind, *padding, *([] if layer.bias else ["no bias"])])
-    if isinstance(layer, LIF):
-        trained = {"false": [], "true": ["β trained"], "plif": ["β trained as a sigmoid"]}[layer.learn_beta]
-        thresholds = ["θ trained"] if layer.learn_threshold else []
-        return ", ".join([*trained, *thresholds, f"reset {layer.reset}", f"surrogate {layer.surrogate}"])
-    if isinstance(layer, BatchNorm):
-        return "over time and batch" if layer.over == "time-batch" else "each step apart"
-    if isinstance(layer, Dropout):
-        return f"one mask a {layer.mask}"
-    return _joined(planned.join) if planned.join is not None else ""
+    match layer:
+        case words.Conv() | words.FullyConnected():
+            kind = "gene-encoded" if planned.gene_coded else "direct weights"
+            padding = [f"padding {layer.padding}"] if isinstance(layer, words.Conv) else []
+            return ", ".join([kind, *padding, *([] if layer.bias else ["no bias"])])
+        case words.LIF():
+            trained = {"false": [], "true": ["β trained"], "plif": ["β trained as a sigmoid"]}[
+                layer.learn_beta
+            ]
+            thresholds = ["θ trained"] if layer.learn_threshold else []
+            return ", ".join([*trained, *thresholds, f"reset {layer.reset}", f"surrogate {layer.surrogate}"])
+        case words.BatchNorm():
+            return "over time and batch" if layer.over == "time-batch" else "each step apart"
+        case words.Dropout():
+            return f"one mask a {layer.mask}"
+        case words.Skip():
+            assert planned.join is not None
+            return _joined(planned.join)
+        case words.MaxPool() | words.AvgPool() | words.AdaptivePool() | words.GlobalPool():
+            return ""
+        case _:
+            assert_never(layer)
 
 
 def _changes(join: Join) -> str:
@@ -135,7 +141,7 @@ def layer_table(plan: Plan) -> Table:
     """All layers with shapes, parameters, multiply-accumulates and neurons; sums in the last row."""
     rows = []
     for planned, parameters in zip(plan.layers, layer_parameters(plan), strict=True):
-        neurons = math.prod(planned.output) if isinstance(planned.layer, LIF) else 0
+        neurons = math.prod(planned.output) if planned.layer.spiking else 0
         numbers = (_count(parameters), _count(planned.macs), _count(neurons))
         rows.append(
             (
@@ -240,12 +246,12 @@ def _unit_rows(plan: Plan, unit: int) -> list[_Row]:
 
 
 def _layer_rows(planned: PlannedLayer, parameters: str) -> list[_Row]:
-    words = describe_layer(planned.layer)
+    said = describe_layer(planned.layer)
     shape = _shape(planned.output)
     if planned.join is None:
-        return [_Row(words + (", gene" if planned.gene_coded else ""), _colour(planned), shape, parameters)]
+        return [_Row(said + (", gene" if planned.gene_coded else ""), _colour(planned), shape, parameters)]
     source = _unit_name(planned.join.source)
-    rows = [_Row(f"{words} {source}", _SKIPS, shape, parameters, planned.join.source)]
+    rows = [_Row(f"{said} {source}", _SKIPS, shape, parameters, planned.join.source)]
     # What is done to it stands in a line that has the whole width.
     changes = _changes(planned.join)
     return [*rows, _Row(changes, _SKIPS)] if changes else rows
@@ -260,9 +266,9 @@ def _fitted(row: _Row, right: float) -> list[_Row]:
 
 
 def _colour(planned: PlannedLayer) -> str:
-    if isinstance(planned.layer, (Conv, FullyConnected)):
+    if planned.layer.weighted:
         return _GENES if planned.gene_coded else _WEIGHTS
-    return _NEURONS if isinstance(planned.layer, LIF) else _OTHERS
+    return _NEURONS if planned.layer.spiking else _OTHERS
 
 
 def _tops(boxes: Sequence[Sequence[_Row]]) -> list[float]:
@@ -356,10 +362,7 @@ def _head(x: float, y: float, across: int, down: int, colour: str) -> str:
 
 def _caption(plan: Plan) -> str:
     genes = any(planned.gene_coded for planned in plan.layers)
-    direct = any(
-        isinstance(planned.layer, (Conv, FullyConnected)) and not planned.gene_coded
-        for planned in plan.layers
-    )
+    direct = any(planned.layer.weighted and not planned.gene_coded for planned in plan.layers)
     colours = [
         *(["blue: direct weights"] if direct else []),
         *(["pink: gene-encoded weights"] if genes else []),

@@ -13,9 +13,10 @@ from spenser_gee.errors import InputError
 from spenser_gee.genotype import Genotype, reencode, sample_genotype
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.plan import Shape
 from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Layer, NetworkSpec
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, Layer
+from spenser_gee.phenotype.words.site import Shape
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.report.run.facts import ancestors, fitness_of_all, number_of, percent
