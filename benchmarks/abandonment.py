@@ -89,7 +89,7 @@ def _generation(
     best = folder.best_before(now["generation"])
     if best is None:
         return
-    rival = Rival.of_curve(dict(folder.evaluations(best[0]))[best[1]].details["curve"], batch_size)
+    rival = Rival.of_curve(dict(folder.evaluations(best[0]))[best[1]].curve, batch_size)
     rows = folder.rows(
         "SELECT * FROM evaluations WHERE generation = ? AND evaluated AND status = 'complete'",
         now["generation"],
@@ -109,7 +109,7 @@ def _generation(
 
 
 def _entries(evaluation: Evaluation, batch_size: int) -> tuple[Entry, ...]:
-    curve = evaluation.details["curve"]
+    curve = evaluation.curve
     total = evaluation.cost["training_steps"]
     ends = [0, *(entry[0] for entry in curve)]
     return tuple(

@@ -87,7 +87,7 @@ def our_training(chosen: Net, root: str | None, device: torch.device) -> Train:
     network = our_network(chosen, device)
     batches = source.training(0)
     stimulus = source.stimulus(chosen.spec, 0, augment=False)
-    mode = Mode.of_settings(Training(epochs=1).model_dump())  # what a run has without further settings
+    mode = Mode.of_settings(Training(epochs=1))  # what a run has without further settings
 
     def run(count: int) -> None:
         train(network, chosen.spec, batches, stimulus, Budget(steps=count), mode=mode)

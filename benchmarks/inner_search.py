@@ -14,7 +14,7 @@ import json
 import platform
 import statistics
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ import torch
 
 from spenser_gee.atomic import write_json
 from spenser_gee.data import load_dataset
-from spenser_gee.fitness.evaluate import Task
 from spenser_gee.fitness.task import DataSettings, make_task
+from spenser_gee.fitness.trained import Task
 from spenser_gee.initialisation.evolve import (
     FORWARD_COST,
+    Initialisation,
     InnerRecord,
-    InnerSettings,
     ParentGenes,
     Trial,
     evolve_start,
@@ -55,15 +55,15 @@ from spenser_gee.training.measure import measure
 from spenser_gee.training.train import Budget, train
 
 STEPS = 120
-SEARCH = InnerSettings(budget_share=None, guard_batches=0, inherit="none")
+SEARCH = Initialisation(budget_share=None, guard_batches=0, inherit="none")
 ARMS = {
-    "N(0, 1): the paper's Random": replace(SEARCH, terms="random"),
-    "variance-preserving": replace(SEARCH, terms="off"),
-    "CMA-ES on L": replace(SEARCH, terms="L"),
-    "CMA-ES on L + r1": replace(SEARCH, terms="L+r1"),
-    "CMA-ES on L + r2": replace(SEARCH, terms="L+r2"),
-    "CMA-ES on L + r1 + r2": replace(SEARCH, terms="L+r1+r2"),
-    "CMA-ES on L + r1 + r2, guarded": replace(SEARCH, guard_batches=2),
+    "N(0, 1): the paper's Random": SEARCH.model_copy(update={"terms": "random"}),
+    "variance-preserving": SEARCH.model_copy(update={"terms": "off"}),
+    "CMA-ES on L": SEARCH.model_copy(update={"terms": "L"}),
+    "CMA-ES on L + r1": SEARCH.model_copy(update={"terms": "L+r1"}),
+    "CMA-ES on L + r2": SEARCH.model_copy(update={"terms": "L+r2"}),
+    "CMA-ES on L + r1 + r2": SEARCH.model_copy(update={"terms": "L+r1+r2"}),
+    "CMA-ES on L + r1 + r2, guarded": SEARCH.model_copy(update={"guard_batches": 2}),
 }
 DRAWS = "best of 40 draws from variance-preserving, at equal compute"
 LONGER = "variance-preserving, the search's compute spent on training"
@@ -148,7 +148,7 @@ def run_arm(arm: str, spec: NetworkSpec, task: Task, seed: int, search_cost: flo
             network,
             network.plan,
             task.evo_train,
-            replace(SEARCH, terms="off"),
+            SEARCH.model_copy(update={"terms": "off"}),
             STEPS,
             derive_seed(seed, "start"),
         )
@@ -183,7 +183,7 @@ def run_lineage(mode: str, terms: str, norm: bool, task: Task, seed: int) -> lis
     for generation, (channels, beta) in enumerate(LINEAGE):
         spec = network_spec(channels, norm, beta=beta)
         network = newborn(spec, task, derive_seed(seed, "lineage", generation))
-        settings = replace(SEARCH, terms=terms, inherit=mode, guard_batches=2)  # type: ignore[arg-type]
+        settings = SEARCH.model_copy(update={"terms": terms, "inherit": mode, "guard_batches": 2})  # type: ignore[arg-type]
         record: InnerRecord = evolve_start(
             network,
             network.plan,

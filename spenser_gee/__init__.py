@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from spenser_gee.phenotype.plan import plan_network
     from spenser_gee.phenotype.spec import NetworkSpec
     from spenser_gee.runs.store import RunFolder
-    from spenser_gee.session.run import resume_run, start_run
+    from spenser_gee.session.resume import resume_run
+    from spenser_gee.session.start import start_run
     from spenser_gee.training.saved import SavedNetwork, load_network
 
 _HOMES = {
@@ -44,8 +45,8 @@ _HOMES = {
     "SavedNetwork": "training.saved",
     "load_network": "training.saved",
     "Evaluation": "evaluation",
-    "start_run": "session.run",
-    "resume_run": "session.run",
+    "start_run": "session.start",
+    "resume_run": "session.resume",
     "RunFolder": "runs.store",
 }
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Status = Literal["complete", "infeasible", "abandoned", "timed_out", "failed"]
@@ -12,16 +12,33 @@ STATUSES: tuple[Status, ...] = ("complete", "infeasible", "abandoned", "timed_ou
 
 
 @dataclass(frozen=True)
+class Execution:
+    """Where and when an evaluation ran: seconds since the epoch, and the worker's name."""
+
+    started: float
+    finished: float
+    worker: str
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The outcome of one evaluation.
 
-    status: complete (it has a fitness); infeasible (the network cannot be built, or it is dead: silent or
+    status: complete (it has its objectives); infeasible (the network cannot be built, or it is dead: silent or
         saturated); abandoned (its training was given up, too far behind the parent's); timed_out; failed (an
         exception, a crash, out of memory, NaN).
-    objectives: named figures of merit; `fitness` (higher is better) is there if and only if complete.
+    objectives: the declared figures of merit, all of them finite; there are some if and only if complete.
+    errors: standard errors, of those objectives that have one.
+    measures: other figures of interest, such as the loss.
     cost: what it took: seconds of each phase, parameters, steps, ...
-    reason: one line on why it is not complete.
-    details: the record of the inner search and of the training curve, JSON-able.
+    reason: one line on why it is not complete, or on where it was taken from.
+    curve: of the training: (step, mean loss, accuracy) since the entry before.
+    inner: one row for each generation of the inner search.
+    details: remarks, JSON-able; nothing in the program depends on them.
+    evaluated: False for what is known without evaluating.
+    same_as: the earlier candidate whose evaluation this is, since it is the same network.
+    worker_spent: the worker may have been damaged, and is to be replaced.
+    execution: None for what was not evaluated.
     """
 
     status: Status
@@ -29,31 +46,36 @@ class Evaluation:
     cost: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
+    curve: Sequence[Sequence[float]] = ()
+    inner: Sequence[Mapping[str, float]] = ()
+    evaluated: bool = True
+    same_as: int | None = None
+    worker_spent: bool = False
+    execution: Execution | None = None
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise ValueError(f"status {self.status!r} is not one of {', '.join(STATUSES)}")
-        if (self.status == "complete") != ("fitness" in self.objectives):
-            raise ValueError("an evaluation has a fitness if and only if it is complete")
-        if self.status == "complete" and not math.isfinite(self.objectives["fitness"]):
-            raise ValueError("a complete evaluation has a finite fitness")
-
-    @property
-    def fitness(self) -> float:
-        """The fitness, or minus infinity where there is none: a bad candidate can never be the best."""
-        return self.objectives.get("fitness", -math.inf)
+        if (self.status == "complete") != bool(self.objectives):
+            raise ValueError("an evaluation has objectives if and only if it is complete")
+        if not all(math.isfinite(value) for value in self.objectives.values()):
+            raise ValueError("the objectives of a complete evaluation are finite")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able values."""
-        return {
-            "status": self.status,
-            "objectives": dict(self.objectives),
-            "cost": dict(self.cost),
-            "reason": self.reason,
-            "details": dict(self.details),
-        }
+        return asdict(self)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Evaluation:
         """The inverse of `to_dict`."""
-        return Evaluation(**values)
+        execution = values["execution"]
+        return Evaluation(
+            **{
+                **values,
+                "curve": tuple(tuple(point) for point in values["curve"]),
+                "inner": tuple(values["inner"]),
+                "execution": None if execution is None else Execution(**execution),
+            }
+        )

@@ -9,8 +9,8 @@ import torch
 
 from spenser_gee.data import load_dataset
 from spenser_gee.data.image_data import Dataset
-from spenser_gee.fitness.evaluate import Task
 from spenser_gee.fitness.task import DataSettings, make_task
+from spenser_gee.fitness.trained import Task
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.spec import (

@@ -139,7 +139,7 @@ class _Progress:
         arms = " = ".join(dict.fromkeys(arm for _, arm, _ in keys))
         complete = evaluation.status == "complete"
         shown = (
-            f"test accuracy {evaluation.fitness:.4f}"
+            f"test accuracy {evaluation.objectives['fitness']:.4f}"
             if complete
             else f"{evaluation.status}: {evaluation.reason}"
         )

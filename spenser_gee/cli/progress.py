@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from spenser_gee.cli.console import duration, errors, say
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.objective import FITNESS, Objective
 from spenser_gee.search import Candidate, GenerationSummary
 
 # The share of the final training after which a line is written where there is no terminal.
@@ -25,6 +26,7 @@ class ProgressReporter:
         self._offspring = self._generations = 0
         self._begun = 0.0
         self._best: float | None = None
+        self._objective = FITNESS
         self._estimated = False
         self._final_shown = 0.0
 
@@ -45,9 +47,9 @@ class ProgressReporter:
         if self._bar is not None:
             self._bar.stop()
 
-    def searching(self, generation: int, generations: int, offspring: int) -> None:
+    def searching(self, generation: int, generations: int, offspring: int, objective: Objective) -> None:
         """See `Reporter.searching`."""
-        self._generations, self._offspring = generations, offspring
+        self._generations, self._offspring, self._objective = generations, offspring, objective
         # The first generation has no parent to evaluate again.
         each = offspring + 1
         self._total = (generations - generation) * each - (generation == 0)
@@ -58,11 +60,14 @@ class ProgressReporter:
     def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
         """See `Reporter.candidate`."""
         self._done += 1
-        if self._best is None or evaluation.fitness > self._best:
-            self._best = evaluation.fitness if evaluation.status == "complete" else self._best
+        objective = self._objective
+        if evaluation.status == "complete":
+            value = evaluation.objectives[objective.name]
+            if self._best is None or objective.sign * value > objective.sign * self._best:
+                self._best = value
         best = "" if self._best is None else f"best so far {self._best:.4f}"
         shown = (
-            f"fitness {evaluation.fitness:.4f}"
+            ", ".join(f"{name} {value:.4f}" for name, value in evaluation.objectives.items())
             if evaluation.status == "complete"
             else f"{evaluation.status}: {evaluation.reason}"
         )
@@ -98,12 +103,13 @@ class ProgressReporter:
 
     def generation(self, summary: GenerationSummary) -> None:
         """See `Reporter.generation`."""
-        if summary.best_fitness is None:
+        if not summary.front:
             say(f"generation {summary.generation}: no candidate was complete")
             return
-        mean = "" if summary.mean_fitness is None else f", mean {summary.mean_fitness:.4f}"
+        best, name = summary.front[0], self._objective.name
+        mean = f", mean {summary.means[name]:.4f}" if summary.means else ""
         say(
-            f"generation {summary.generation}: best {summary.best_fitness:.4f} (candidate {summary.best_id})"
+            f"generation {summary.generation}: best {best.latest[name]:.4f} (candidate {best.id})"
             f"{mean}, {duration(summary.seconds)}",
             style="bold",
         )
@@ -121,3 +127,7 @@ class ProgressReporter:
         elif share >= self._final_shown + FINAL_LINES or (share >= 1.0 > self._final_shown):
             self._final_shown = share
             say(f"final training on all of Train: {share:.0%}")
+
+    def note(self, text: str) -> None:
+        """See `Reporter.note`."""
+        say(text, style="yellow")

@@ -12,9 +12,9 @@ from spenser_gee.config import load_config
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
+from spenser_gee.runs.origin import config_of, grammar_of
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.session.retrain import retrain
-from spenser_gee.session.run import config_of, grammar_of
+from spenser_gee.session.final import retrain
 from spenser_gee.session.setup import read_sentence, set_up
 
 

@@ -14,8 +14,8 @@ from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.twin import dense_twin
+from spenser_gee.runs.origin import config_of, grammar_of
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.session.run import config_of, grammar_of
 from spenser_gee.session.setup import read_sentence
 
 Kind = Literal["evolved", "first-generation", "random", "backbone"]

@@ -122,7 +122,7 @@ def _arm(recipe: str, trials: Mapping[int, Evaluation]) -> dict[str, Any]:
     complete = [trial for trial in trials.values() if trial.status == "complete"]
     return {
         "recipe": recipe,
-        "accuracy": _spread([trial.fitness for trial in complete]),
+        "accuracy": _spread([trial.objectives["fitness"] for trial in complete]),
         **{name: _spread([trial.details[name] for trial in complete]) for name in _AVERAGED},
         "against_reference": None,
         "robustness": _robustness([trial.details["robustness"] for trial in complete]),
@@ -137,8 +137,8 @@ def _shown(seed: int, trial: Evaluation) -> dict[str, Any]:
         "seed": seed,
         "status": trial.status,
         "reason": trial.reason,
-        "accuracy": trial.fitness if complete else None,
-        "loss": trial.objectives.get("loss"),
+        "accuracy": trial.objectives["fitness"] if complete else None,
+        "loss": trial.measures.get("loss"),
         "seconds": trial.cost.get("training_seconds"),
         "steps": trial.cost.get("training_steps"),
         "start_steps": trial.cost.get("start_steps"),
@@ -174,7 +174,11 @@ def _compare_with(
 
     def accuracies(name: str) -> dict[int, float]:
         found = {seed: trials.get((name, arm, seed)) for seed in seeds}
-        return {seed: t.fitness for seed, t in found.items() if t is not None and t.status == "complete"}
+        return {
+            seed: t.objectives["fitness"]
+            for seed, t in found.items()
+            if t is not None and t.status == "complete"
+        }
 
     base = accuracies(reference)
     compared = []

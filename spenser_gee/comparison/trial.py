@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,21 +13,21 @@ from spenser_gee.assessment.energy import energy
 from spenser_gee.assessment.operations import count_operations
 from spenser_gee.assessment.robustness import robustness
 from spenser_gee.comparison.request import Assessed
+from spenser_gee.config import Initialisation, Training
 from spenser_gee.data import map_images
 from spenser_gee.evaluation import Evaluation, Status
 from spenser_gee.fitness.task import DataSettings, choose_device, source_of
-from spenser_gee.initialisation.evolve import InnerSettings, evolve_start
+from spenser_gee.initialisation.from_birth import train_from_birth
 from spenser_gee.network.backends import use_backend
-from spenser_gee.network.build import SpikingNetwork, build_network
+from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.measure import measure
 from spenser_gee.training.mode import Mode
-from spenser_gee.training.pace import expected_steps
 from spenser_gee.training.source import Source
-from spenser_gee.training.train import Budget, TrainingRecord, train
+from spenser_gee.training.train import Budget
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class _Bench:
     learned: Source
     tested: Source
     assessed_on: Source
-    inner: InnerSettings
+    inner: Initialisation
     mode: Mode
     assessed: Assessed
     classes: int
@@ -71,8 +70,8 @@ def make_evaluate(
         source_of(map_images(**train_images), settings, place),
         source_of(test, settings, place),
         source_of(test, settings, place, wanted.images),
-        InnerSettings(**initialisation),
-        Mode.of_settings(training),
+        Initialisation(**initialisation),
+        Mode.of_settings(Training(**training)),
         wanted,
         classes,
     )
@@ -87,10 +86,17 @@ def _trial(payload: Mapping[str, Any], bench: _Bench, deadline: float) -> Evalua
     spec, seed = NetworkSpec.from_dict(payload["spec"]), int(payload["seed"])
     channels, height, width = bench.learned.data.images.shape[1:]
     plan = plan_network(spec, (channels, height, width), bench.classes)
-    source = bench.learned
-    network = build_network(plan, source.time_steps, derive_seed(seed, "weights")).to(source.device)
-    budget = Budget(payload["steps"], payload["seconds"])
-    record, cost = _train(network, spec, bench, budget, seed, deadline)
+    grown = train_from_birth(
+        plan,
+        bench.learned,
+        Budget(payload["steps"], payload["seconds"]),
+        bench.inner,
+        seed,
+        mode=bench.mode,
+        deadline=deadline,
+        start_is_paid=True,
+    )
+    network, record, cost = grown.network, grown.training, grown.cost
     if record.outcome != "complete":
         status: Status = "timed_out" if record.outcome == "timed_out" else "failed"
         return Evaluation(status, cost=cost, reason=record.reason)
@@ -105,49 +111,14 @@ def _trial(payload: Mapping[str, Any], bench: _Bench, deadline: float) -> Evalua
         return Evaluation("failed", cost=cost, reason=f"the loss on Test is {result.loss}")
     details = _assess(network, spec, bench, seed)
     details["layer_rates"] = list(result.firing_rates)
-    details["curve"] = [list(point) for point in record.curve]
-    return Evaluation("complete", {"fitness": result.accuracy, "loss": result.loss}, cost, details=details)
-
-
-def _train(
-    network: SpikingNetwork, spec: NetworkSpec, bench: _Bench, budget: Budget, seed: int, deadline: float
-) -> tuple[TrainingRecord, dict[str, float]]:
-    """From birth, within the budget: the inner search pays for its steps (or seconds) with those of the training."""
-    begin = time.monotonic()
-    source, mode = bench.learned, bench.mode
-    network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "start dropout")))
-    steps = expected_steps(network, spec, source, budget, derive_seed(seed, "pace"), mode)
-    start = evolve_start(
-        network,
-        network.plan,
-        source,
-        bench.inner,
-        steps,
-        derive_seed(seed, "start"),
-        mode=mode,
-        deadline=deadline,
+    return Evaluation(
+        "complete",
+        {"fitness": result.accuracy},
+        cost,
+        details=details,
+        measures={"loss": result.loss},
+        curve=record.curve,
     )
-    left = (
-        Budget(seconds=max(0.0, (budget.seconds or 0.0) - (time.monotonic() - begin)))
-        if budget.steps is None
-        else Budget(steps=max(0, budget.steps - math.ceil(start.cost)))
-    )
-    network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))
-    record = train(
-        network,
-        spec,
-        source.training(seed),
-        source.stimulus(spec, derive_seed(seed, "training"), augment=True),
-        left,
-        deadline=deadline,
-        mode=mode,
-    )
-    cost = {
-        "start_steps": start.cost,
-        "training_steps": float(record.steps),
-        "training_seconds": time.monotonic() - begin,
-    }
-    return record, cost
 
 
 def _assess(network: SpikingNetwork, spec: NetworkSpec, bench: _Bench, seed: int) -> dict[str, Any]:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
+from spenser_gee.config.fitness_kinds import COSTS, FITNESS_KINDS, TrainingFitness
 from spenser_gee.config.validation import validated
-
-
-def _number(value: Any) -> Any:
-    """PyYAML reads `1e-3` as a string (YAML 1.1 wants `1.0e-3`): take it as the number that it is."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+from spenser_gee.errors import nearest
+from spenser_gee.execution.registry import ENGINES, LocalSettings
+from spenser_gee.objective import OBJECTIVES, Objective
+from spenser_gee.search.registry import STRATEGIES, OnePlusLambdaSettings
+from spenser_gee.settings import ByName, Chosen, NotNegative, Positive, Real, Section, Share, shortest
 
 
 def _off(value: Any) -> Any:
@@ -25,16 +21,9 @@ def _off(value: Any) -> Any:
     return "off" if value is False else value
 
 
-Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Share = Annotated[Real, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, and closed to keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+Strategy = Annotated[Chosen, BeforeValidator(ByName(STRATEGIES)), PlainSerializer(shortest)]
+Engine = Annotated[Chosen, BeforeValidator(ByName(ENGINES)), PlainSerializer(shortest)]
+Fitness = Annotated[Chosen, BeforeValidator(ByName(FITNESS_KINDS)), PlainSerializer(shortest)]
 
 
 class Data(Section):
@@ -74,9 +63,10 @@ class Limits(Section):
 class Search(Section):
     """The outer search."""
 
-    strategy: Literal["one-plus-lambda", "random"] = "one-plus-lambda"
+    strategy: Strategy = OnePlusLambdaSettings()
     generations: NotNegative = 10
     offspring: Positive = 4
+    engine: Engine = LocalSettings()  # what runs the evaluations
     workers: NotNegative = 0  # worker processes; 0 = in this process
     start: str | None = None  # a sentence (.net file) for the first parent
     sizes: Mapping[str, tuple[NotNegative, ...]] = Field(default_factory=dict)  # initial numbers of units
@@ -143,10 +133,35 @@ class Config(Section):
         None  # CPU threads; null = one for a candidate, all cores for the final training
     )
     data: Data
+    fitness: Fitness = TrainingFitness()
+    objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("fitness",)
     search: Search = Search()
     initialisation: Initialisation = Initialisation()
     training: Training = Training(epochs=1)
     final: Final = Final()
+
+    @field_validator("objectives")
+    @classmethod
+    def _are_measured(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        fitness = info.data.get("fitness")
+        possible = (*FITNESS_KINDS[fitness.kind].figures, *COSTS) if fitness is not None else ()
+        for name in names:
+            if name not in OBJECTIVES:
+                raise ValueError(
+                    f'there is no "{name}"{nearest(name, OBJECTIVES)} (known: {", ".join(OBJECTIVES)})'
+                )
+            if fitness is not None and OBJECTIVES[name].of is None and name not in possible:
+                raise ValueError(
+                    f"{name} is not measured by fitness: {fitness.kind}, which gives {', '.join(possible)}"
+                )
+        if len(set(names)) < len(names):
+            raise ValueError("each objective can be named once")
+        return names
+
+    @property
+    def strives_for(self) -> tuple[Objective, ...]:
+        """The declared objectives."""
+        return tuple(OBJECTIVES[name] for name in self.objectives)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able values, defaults filled in."""

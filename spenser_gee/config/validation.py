@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from spenser_gee.errors import Finding, InputError, Place, nearest
+from spenser_gee.settings import ByName
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -22,7 +24,7 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str, lines: 
         findings = []
         for problem in error.errors():
             path = ".".join(str(part) for part in problem["loc"])
-            findings.append(Finding(place_of(path, lines, where), _explain(model, problem, path)))
+            findings.append(Finding(place_of(path, lines, where), _explain(model, values, problem, path)))
         findings.sort(key=lambda finding: (finding.place.line, finding.place.column))
         raise InputError(*dict.fromkeys(findings)) from None
 
@@ -43,11 +45,11 @@ def place_of(path: str, lines: Mapping[str, Place], where: str) -> Place:
     return Place(where)
 
 
-def _explain(model: type[BaseModel], problem: Any, path: str) -> str:
+def _explain(model: type[BaseModel], values: Any, problem: Any, path: str) -> str:
     kind, found = problem["type"], problem.get("input")
     if kind == "extra_forbidden":
         section, _, key = path.rpartition(".")
-        known = _keys_at(model, section)
+        known = _keys_at(model, values, section)
         return f"unknown key {path}{nearest(key, known)} (known here: {', '.join(known)})"
     if kind == "missing":
         return f"{path} is missing"
@@ -60,13 +62,22 @@ def _explain(model: type[BaseModel], problem: Any, path: str) -> str:
     )
 
 
-def _keys_at(model: type[BaseModel], section: str) -> list[str]:
+def _keys_at(model: type[BaseModel], values: Any, section: str) -> list[str]:
     for part in section.split(".") if section else []:
         field = model.model_fields.get(part)
-        options = typing.get_args(field.annotation) if field else ()
-        kinds = [field.annotation] if field and not isinstance(field.annotation, types.UnionType) else options
-        inner = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
-        if inner is None:
+        values = values.get(part) if isinstance(values, dict) else None
+        found = _section_of(field, values) if field else None
+        if found is None:
             return []
-        model = inner
+        model = found
     return list(model.model_fields)
+
+
+def _section_of(field: FieldInfo, values: Any) -> type[BaseModel] | None:
+    """The section that a field holds, with these values."""
+    for reader in (getattr(part, "func", None) for part in field.metadata):
+        if isinstance(reader, ByName):
+            return reader.model_of(values)
+    union = isinstance(field.annotation, types.UnionType)
+    kinds = typing.get_args(field.annotation) if union else [field.annotation]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

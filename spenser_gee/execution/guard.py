@@ -7,9 +7,10 @@ import math
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
-from spenser_gee.evaluation import Evaluation
+from spenser_gee.evaluation import Evaluation, Execution
 from spenser_gee.execution.jobs import Evaluate
 
 
@@ -44,7 +45,7 @@ def guarded(
         values = decode(encode(evaluation.to_dict()))
     except (Exception, SystemExit) as error:
         values = _failure(error).to_dict()
-    values["details"]["execution"] = {"started": started, "finished": time.time(), "worker": worker}
+    values["execution"] = asdict(Execution(started, time.time(), worker))
     return dict(values)
 
 
@@ -58,10 +59,9 @@ def _failure(error: BaseException) -> Evaluation:
     trace = "".join(traceback.format_exception(error))
     # After these a CUDA context may hold memory for ever or fail every later call: the worker is replaced.
     spent = no_memory or "CUDA" in str(error)
-    return Evaluation(status="failed", reason=reason, details={"traceback": trace, "worker_spent": spent})
+    return Evaluation(status="failed", reason=reason, details={"traceback": trace}, worker_spent=spent)
 
 
 def lost(status: Literal["failed", "timed_out"], reason: str, started: float, worker: str) -> Evaluation:
     """The evaluation of a job whose worker is gone."""
-    execution = {"started": started, "finished": time.time(), "worker": worker}
-    return Evaluation(status=status, reason=reason, details={"execution": execution})
+    return Evaluation(status, reason=reason, execution=Execution(started, time.time(), worker))

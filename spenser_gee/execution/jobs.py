@@ -44,8 +44,7 @@ class Executor(Protocol):
 
     Jobs are begun in the order given. Whatever an evaluation does (raise, crash, take too long), its job
     yields exactly one `Evaluation`; only `WorkerStartError` and KeyboardInterrupt end a run. The wall-clock
-    times and the worker are in `details["execution"]` (started, finished: seconds since the epoch; worker:
-    its name).
+    times and the worker are in its `execution`.
     """
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Evaluation]]:

@@ -166,7 +166,7 @@ class ProcessExecutor:
         elif worker.job is not None:
             job, worker.job, worker.served = worker.job, None, worker.served + 1
             evaluation = Evaluation.from_dict(message)
-            if worker.served >= self._recycle_after or evaluation.details.get("worker_spent"):
+            if worker.served >= self._recycle_after or evaluation.worker_spent:
                 self._kill(worker)
             yield job.id, evaluation
 

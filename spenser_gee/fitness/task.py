@@ -9,7 +9,7 @@ import torch
 
 from spenser_gee.data import Dataset, ImageData, load_dataset, split
 from spenser_gee.errors import input_error
-from spenser_gee.fitness.evaluate import Task
+from spenser_gee.fitness.evaluator import Task
 from spenser_gee.training.source import Source
 
 

@@ -2,87 +2,52 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from spenser_gee.config import Config
 from spenser_gee.data import map_images
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.fitness.evaluate import evaluate
+from spenser_gee.fitness.evaluator import Candidacy, make_evaluator
 from spenser_gee.fitness.task import DataSettings, choose_device, make_task
-from spenser_gee.initialisation.evolve import InnerSettings, ParentGenes
-from spenser_gee.initialisation.parent import parent_genes, start_to_save
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.spec import NetworkSpec
-from spenser_gee.training.mode import Mode
-from spenser_gee.training.rival import Rival
-from spenser_gee.training.saved import load_network, save_network
-from spenser_gee.training.train import Budget
+from spenser_gee.training.saved import save_network
 
 
 def make_evaluate(
-    data: Mapping[str, Any],
+    config: Mapping[str, Any],
     images: Mapping[str, Any],
     classes: int,
-    initialisation: Mapping[str, Any],
-    training: Mapping[str, Any],
-    seed: int,
     device: str,
     backend: str,
     threads: int | None,
 ) -> Callable[[Mapping[str, Any], float], Evaluation]:
     """Maps the training images (`images`: a `SharedImages.address`); returns evaluate(payload, deadline).
 
-    The payload: spec, sentence, seed (of the draws), save (where the trained weights go), parent (weights
-    whose genes may be inherited, or None), rival (the curve of a training that it has to keep up with, or None).
+    The payload: spec, sentence, save (where the trained weights go), and the fields of `Candidacy`.
     """
     reuse_large_blocks()
     bound_primitive_cache()
     use_backend(backend)
     if threads is not None:
         torch.set_num_threads(threads)
+    settings = Config.from_dict(config, "the worker's configuration")
     place = choose_device(device)
-    settings = DataSettings(**data)
-    task = make_task(map_images(**images), classes, settings, seed, place)
-    budget = resolve_budget(training, task.evo_train.steps_per_epoch)
-    inner = InnerSettings(**initialisation)
-    mode = Mode.of_settings(training)
-
-    # All offspring of a generation have the same parent.
-    @functools.lru_cache(maxsize=1)
-    def parent_of(path: str) -> ParentGenes:
-        return parent_genes(load_network(path, place))
+    task = make_task(
+        map_images(**images), classes, DataSettings(**settings.data.model_dump()), settings.seed, place
+    )
+    evaluator = make_evaluator(settings, task)
 
     def run(payload: Mapping[str, Any], deadline: float) -> Evaluation:
-        path = payload["parent"]
-        parent = parent_of(path) if path and inner.inherit != "none" else None
         spec = NetworkSpec.from_dict(payload["spec"])
-        rival = payload["rival"] and Rival.of_curve(payload["rival"], settings.batch_size)
-        done = evaluate(
-            spec,
-            task,
-            budget,
-            inner,
-            payload["seed"],
-            parent=parent,
-            rival=rival,
-            mode=mode,
-            deadline=deadline,
-        )
-        if done.network is not None and done.inner is not None:
-            tensors, notes = start_to_save(done.inner.start)
-            save_network(Path(payload["save"]), done.network, payload["sentence"], tensors, notes)
+        done = evaluator(Candidacy(spec, payload["seed"], payload["parent"], payload["rival"]), deadline)
+        if done.network is not None:
+            save_network(Path(payload["save"]), done.network, payload["sentence"], done.tensors, done.notes)
         return done.evaluation
 
     return run
-
-
-def resolve_budget(training: Mapping[str, Any], steps_per_epoch: int) -> Budget:
-    """Epochs become steps; steps and seconds stay."""
-    if training.get("epochs") is not None:
-        return Budget(steps=training["epochs"] * steps_per_epoch)
-    return Budget(steps=training.get("steps"), seconds=training.get("seconds"))

@@ -6,12 +6,12 @@ their use. So a sentence has one genotype, and genotype -> sentence -> genotype 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from spenser_gee.errors import Place, input_error
+from spenser_gee.errors import input_error
 from spenser_gee.grammar.derive import Codon, Derivation, expand, plan_of
 from spenser_gee.grammar.model import Grammar
 from spenser_gee.grammar.sentence import join_tokens, parse_sentence
@@ -36,27 +36,19 @@ class Genotype:
     def __hash__(self) -> int:
         return hash(frozenset(self.parts.items()))
 
-    def to_json(self) -> str:
-        """One line of JSON: {part: [{site: [codons]}]}."""
-        parts = {
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able values: {part: [{site: [codons]}]}."""
+        return {
             name: [{site: list(values) for site, values in unit.genes.items()} for unit in units]
             for name, units in self.parts.items()
         }
-        return json.dumps(parts, allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str, name: str = "<genotype>") -> Genotype:
-        """The genotype that `to_json` wrote. Raises InputError where the text is something else."""
-        try:
-            loaded = json.loads(text)
-        except json.JSONDecodeError as error:
-            place = Place(name, error.lineno, error.colno, text.split("\n")[error.lineno - 1])
-            raise input_error(place, f"this is not JSON: {error.msg}", _FORM) from None
-        except (RecursionError, ValueError, TypeError) as error:
-            raise input_error(Place(name, 1, 1), f"this is not JSON: {error}", _FORM) from None
-        if not isinstance(loaded, dict):
-            raise input_error(Place(name, 1, 1), "a genotype is a JSON object", _FORM)
-        return cls({part: _units(units, part, name) for part, units in loaded.items()})
+    def from_json(cls, values: Any, name: str = "<genotype>") -> Genotype:
+        """The genotype that `to_json` gave. Raises InputError where the values are something else."""
+        if not isinstance(values, dict):
+            raise input_error(name, "a genotype is an object", _FORM)
+        return cls({part: _units(units, part, name) for part, units in values.items()})
 
 
 _FORM = 'expected  {"part": [{"rule.choice": [0, 1], "rule.number": [0.5]}]}'
@@ -64,7 +56,7 @@ _FORM = 'expected  {"part": [{"rule.choice": [0, 1], "rule.number": [0.5]}]}'
 
 def _units(units: object, part: str, name: str) -> tuple[Unit, ...]:
     if not isinstance(units, list) or not all(isinstance(unit, dict) for unit in units):
-        raise input_error(Place(name, 1, 1), f'"{part}" must hold a list of units', _FORM)
+        raise input_error(name, f'"{part}" must hold a list of units', _FORM)
     return tuple(
         Unit({site: _codons(values, f"{part} {index + 1}: {site}", name) for site, values in unit.items()})
         for index, unit in enumerate(units)
@@ -73,11 +65,11 @@ def _units(units: object, part: str, name: str) -> tuple[Unit, ...]:
 
 def _codons(values: object, where: str, name: str) -> tuple[Codon, ...]:
     if not isinstance(values, list):
-        raise input_error(Place(name, 1, 1), f"{where} must hold a list of numbers", _FORM)
+        raise input_error(name, f"{where} must hold a list of numbers", _FORM)
     for value in values:
         # bool is an int to Python, and json.loads reads NaN and Infinity.
         if type(value) not in (int, float) or not (type(value) is int or math.isfinite(value)):
-            raise input_error(Place(name, 1, 1), f"{where}: {str(value)[:40]} is not a finite number", _FORM)
+            raise input_error(name, f"{where}: {str(value)[:40]} is not a finite number", _FORM)
     return tuple(values)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spenser_gee.config import Initialisation
 from spenser_gee.initialisation.objective import Terms, combine
 from spenser_gee.initialisation.start import GeneStart
 from spenser_gee.rng import derive_seed, stream
@@ -23,22 +24,6 @@ Array = NDArray[np.float64]
 BETA_UNIT = 0.3  # standard deviation of log beta at the start
 # A full covariance takes d^2 numbers and many evaluations to learn; above this it only costs.
 FULL_UP_TO = 100
-
-
-@dataclass(frozen=True)
-class CMASettings:
-    """What the search does. `terms`, `lambda1`, `lambda2` as in `objective.combine`."""
-
-    generations: int
-    population: int
-    terms: str = "L+r1+r2"
-    lambda1: float = -0.7
-    lambda2: float = -0.7
-    covariance: str = "auto"
-
-    def separable(self, dimension: int) -> bool:
-        """Whether only the diagonal of the covariance is learnt."""
-        return dimension > FULL_UP_TO if self.covariance == "auto" else self.covariance == "separable"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +61,7 @@ class CMAResult:
 def search_starts(
     centre: Centre,
     evaluate: Callable[[Sequence[GeneStart], int], Sequence[Terms]],
-    settings: CMASettings,
+    settings: Initialisation,
     seed: int,
 ) -> CMAResult:
     """Evolves starts.
@@ -105,7 +90,12 @@ def search_starts(
     return CMAResult(best, best_terms, tuple(history), settings.generations * settings.population)
 
 
-def _make_strategy(centre: Centre, settings: CMASettings, seed: int) -> Any:
+def separable(settings: Initialisation, dimension: int) -> bool:
+    """Whether only the diagonal of the covariance is learnt."""
+    return dimension > FULL_UP_TO if settings.covariance == "auto" else settings.covariance == "separable"
+
+
+def _make_strategy(centre: Centre, settings: Initialisation, seed: int) -> Any:
     with warnings.catch_warnings():
         # It would plot if matplotlib were there; it is not asked to.
         warnings.simplefilter("ignore")
@@ -116,7 +106,7 @@ def _make_strategy(centre: Centre, settings: CMASettings, seed: int) -> Any:
     rng = stream(seed, "cma")
     options = {
         "popsize": settings.population,
-        "CMA_diagonal": settings.separable(dimension),
+        "CMA_diagonal": separable(settings, dimension),
         # pycma seeds and uses numpy's global generator unless it gets one of its own.
         "seed": math.nan,
         # BLAS and LAPACK round differently from processor to processor. numpy multiplies extended precision without

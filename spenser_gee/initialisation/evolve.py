@@ -10,13 +10,14 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spenser_gee.initialisation.cma_search import Centre, CMAResult, CMASettings, search_starts
+from spenser_gee.config import Initialisation
+from spenser_gee.initialisation.cma_search import Centre, CMAResult, search_starts
 from spenser_gee.initialisation.inherit import inherited_genes, inherited_weights
 from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy, temporal_difference
 from spenser_gee.initialisation.start import GeneStart, StartFrame, plain_start, random_start
@@ -40,8 +41,6 @@ LEAST_STEPS = 4
 # 16, and those were the ones that ended behind.
 GUARD_REACH = 2
 
-Inherit = Literal["none", "distribution", "trained", "weights"]
-
 
 @dataclass(frozen=True, eq=False)
 class ParentGenes:
@@ -51,22 +50,6 @@ class ParentGenes:
     plan: Plan
     start: GeneStart | None
     tensors: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class InnerSettings:
-    """The inner search. `terms`: "off" (plain start), "random" (the paper's), or the terms of CMA-ES."""
-
-    terms: str = "L+r1+r2"
-    generations: int = 5
-    population: int = 8
-    steps: int = 8
-    budget_share: float | None = 0.1
-    lambda1: float = -0.7
-    lambda2: float = -0.7
-    covariance: str = "auto"
-    guard_batches: int = 2
-    inherit: Inherit = "weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,24 +63,16 @@ class InnerRecord:
     guard: Mapping[str, float] = field(default_factory=dict)
     history: tuple[Mapping[str, float], ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able, without G: how the start was found, and the generations of CMA-ES."""
-        return {
-            "start": {
-                "chosen": self.chosen,
-                "cost": self.cost,
-                "steps": self.steps,
-                "guard": dict(self.guard),
-            },
-            "inner": [dict(row) for row in self.history],
-        }
+    def remarks(self) -> dict[str, Any]:
+        """JSON-able: how the start was found."""
+        return {"chosen": self.chosen, "cost": self.cost, "steps": self.steps, "guard": dict(self.guard)}
 
 
 def evolve_start(
     network: SpikingNetwork,
     plan: Plan,
     source: Source,
-    settings: InnerSettings,
+    settings: Initialisation,
     training_steps: int | None,
     seed: int,
     parent: ParentGenes | None = None,
@@ -131,15 +106,7 @@ def evolve_start(
     if fitted is None:
         return InnerRecord(base, f"{name} (the budget is too small for a generation)")
     trial = Trial(network, plan, source, frame, fitted.steps, seed, deadline, mode)
-    cma = CMASettings(
-        fitted.generations,
-        fitted.population,
-        fitted.terms,
-        fitted.lambda1,
-        fitted.lambda2,
-        fitted.covariance,
-    )
-    found = search_starts(centre, trial.generation, cma, derive_seed(seed, "inner"))
+    found = search_starts(centre, trial.generation, fitted, derive_seed(seed, "inner"))
     cost = found.evaluations * trial_cost(fitted.steps, 1)
     guard = _guard(trial, base, found, fitted, name)
     cost += len(guard) * guard_cost(fitted)
@@ -151,7 +118,7 @@ def evolve_start(
 
 
 def _base_start(
-    plan: Plan, settings: InnerSettings, seed: int, parent: ParentGenes | None
+    plan: Plan, settings: Initialisation, seed: int, parent: ParentGenes | None
 ) -> tuple[StartFrame, GeneStart, Centre, str]:
     """The start that costs nothing, and the centre of the search: plain, or inherited."""
     frame, plain = plain_start(plan, seed)
@@ -175,7 +142,7 @@ def _base_start(
     return frame, start, Centre(start.beta1, start.beta2, start.G, unit, sigma0=0.3), name
 
 
-def _fit_to_budget(settings: InnerSettings, training_steps: int | None) -> InnerSettings | None:
+def _fit_to_budget(settings: Initialisation, training_steps: int | None) -> Initialisation | None:
     """As many steps and then generations as the share of the training's steps pays for; None if not one
     generation of LEAST_STEPS."""
     if settings.budget_share is None or training_steps is None:
@@ -184,7 +151,7 @@ def _fit_to_budget(settings: InnerSettings, training_steps: int | None) -> Inner
     for steps in range(settings.steps, min(settings.steps, LEAST_STEPS) - 1, -1):
         for generations in range(settings.generations, 0, -1):
             search = generations * settings.population * trial_cost(steps, 1)
-            fitted = replace(settings, generations=generations, steps=steps)
+            fitted = settings.model_copy(update={"generations": generations, "steps": steps})
             guard = 2 * guard_cost(fitted) if settings.guard_batches else 0.0
             if search + guard <= allowed:
                 return fitted
@@ -196,7 +163,7 @@ def trial_cost(steps: int, batches: int) -> float:
     return steps + FORWARD_COST * (batches + (steps > 0))
 
 
-def guard_cost(settings: InnerSettings) -> float:
+def guard_cost(settings: Initialisation) -> float:
     """What the guard takes for one of its two starts."""
     return trial_cost(GUARD_REACH * settings.steps, settings.guard_batches)
 
@@ -320,7 +287,7 @@ class Trial:
 
 
 def _guard(
-    trial: Trial, base: GeneStart, found: CMAResult, settings: InnerSettings, name: str
+    trial: Trial, base: GeneStart, found: CMAResult, settings: Initialisation, name: str
 ) -> dict[str, float]:
     """Losses of the base and the evolved start on fresh batches, after a longer training than the search's."""
     if found.best is None or settings.guard_batches == 0:

@@ -15,7 +15,7 @@ from spenser_gee.errors import InputError, input_error
 
 # "SGEE" in ASCII: tells a run's database from any other sqlite file.
 APPLICATION_ID = 0x53474545
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Times are seconds since the epoch. Columns named *_json hold JSON. A fitness is NULL unless complete;
 # `evaluated` is 0 for what was known without evaluating.
@@ -27,8 +27,9 @@ CREATE TABLE candidates (
     phenotype_key TEXT NOT NULL);
 CREATE TABLE evaluations (
     candidate_id INTEGER NOT NULL REFERENCES candidates (id), generation INTEGER NOT NULL,
-    status TEXT NOT NULL, fitness REAL, objectives_json TEXT NOT NULL, cost_json TEXT NOT NULL,
-    reason TEXT NOT NULL, details_json TEXT NOT NULL, evaluated INTEGER NOT NULL,
+    status TEXT NOT NULL, objectives_json TEXT NOT NULL, errors_json TEXT NOT NULL, measures_json TEXT NOT NULL,
+    cost_json TEXT NOT NULL, reason TEXT NOT NULL, details_json TEXT NOT NULL, curve_json TEXT NOT NULL,
+    evaluated INTEGER NOT NULL, same_as INTEGER,
     started REAL, finished REAL, worker TEXT, recorded REAL NOT NULL,
     PRIMARY KEY (generation, candidate_id));
 CREATE INDEX evaluations_of_candidate ON evaluations (candidate_id, generation);
@@ -36,8 +37,7 @@ CREATE TABLE inner (
     candidate_id INTEGER NOT NULL, generation INTEGER NOT NULL, cma_generation INTEGER NOT NULL,
     values_json TEXT NOT NULL, PRIMARY KEY (candidate_id, generation, cma_generation));
 CREATE TABLE generations (
-    generation INTEGER PRIMARY KEY, best_id INTEGER, best_fitness REAL, best_mean REAL,
-    best_standard_error REAL, mean_fitness REAL, evaluations INTEGER NOT NULL, counts_json TEXT NOT NULL,
+    generation INTEGER PRIMARY KEY, front_json TEXT NOT NULL, means_json TEXT NOT NULL, evaluations INTEGER NOT NULL, counts_json TEXT NOT NULL,
     seconds REAL NOT NULL, recorded REAL NOT NULL);
 CREATE TABLE state (generation INTEGER PRIMARY KEY, state_json TEXT NOT NULL);
 CREATE TABLE final (id INTEGER PRIMARY KEY CHECK (id = 1), result_json TEXT NOT NULL, recorded REAL NOT NULL);

@@ -16,6 +16,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -24,12 +25,12 @@ import yaml
 
 from spenser_gee.atomic import TEMPORARY_SUFFIX, atomic_path, write_json, write_text
 from spenser_gee.errors import input_error
-from spenser_gee.evaluation import Evaluation
+from spenser_gee.evaluation import Evaluation, Execution
 from spenser_gee.runs.database import create_database, damaged, open_database, transaction, translated
 from spenser_gee.runs.lock import is_locked, take_lock
 from spenser_gee.runs.summary import evaluations_csv, summarise
 from spenser_gee.search.record import GenerationSummary
-from spenser_gee.search.strategy import Candidate, was_evaluated
+from spenser_gee.search.strategy import Candidate
 
 EventKind = Literal["start", "resume", "interrupted", "failed", "finished"]
 
@@ -166,7 +167,7 @@ class RunFolder:
         text: str,
         canonical: str,
         sha256: str,
-        candidates: Mapping[int, tuple[str, str]],
+        candidates: Mapping[int, tuple[Any, str]],
         state: Mapping[str, Any] | None,
     ) -> None:
         """Go on under another grammar: candidate id -> (genotype, sentence), and the strategy's state, both
@@ -203,17 +204,7 @@ class RunFolder:
     def write_evaluation(
         self, candidate: Candidate[Any], genotype: Any, generation: int, evaluation: Evaluation
     ) -> None:
-        """The candidate (if new), its evaluation and the inner search's history, in one transaction.
-
-        The inner history is `details["inner"]`: a list of JSON-able values, one for each CMA-ES generation.
-        """
-        details = dict(evaluation.details)
-        execution = details.pop("execution", {})
-        inner = details.pop("inner", None)
-        if isinstance(inner, list):
-            details["inner_generations"] = len(inner)
-        elif inner is not None:
-            details["inner"] = inner
+        """The candidate (if new), its evaluation and the inner search's history, in one transaction."""
         with self._writing():
             self._insert(
                 "candidates",
@@ -231,19 +222,20 @@ class RunFolder:
                 candidate_id=candidate.id,
                 generation=generation,
                 status=evaluation.status,
-                fitness=evaluation.objectives.get("fitness"),
                 objectives_json=json.dumps(dict(evaluation.objectives)),
+                errors_json=json.dumps(dict(evaluation.errors)),
+                measures_json=json.dumps(dict(evaluation.measures)),
                 cost_json=json.dumps(dict(evaluation.cost)),
                 # Messages of the system may hold bytes that are no text, which sqlite refuses.
                 reason=evaluation.reason.encode("utf-8", "backslashreplace").decode(),
-                details_json=json.dumps(details),
-                evaluated=int(was_evaluated(evaluation)),
-                started=execution.get("started"),
-                finished=execution.get("finished"),
-                worker=execution.get("worker"),
+                details_json=json.dumps(dict(evaluation.details)),
+                curve_json=json.dumps(evaluation.curve),
+                evaluated=int(evaluation.evaluated),
+                same_as=evaluation.same_as,
                 recorded=time.time(),
+                **({} if evaluation.execution is None else asdict(evaluation.execution)),
             )
-            for index, values in enumerate(inner if isinstance(inner, list) else []):
+            for index, values in enumerate(evaluation.inner):
                 self._insert(
                     "inner",
                     candidate_id=candidate.id,
@@ -258,11 +250,8 @@ class RunFolder:
             self._insert(
                 "generations",
                 generation=summary.generation,
-                best_id=summary.best_id,
-                best_fitness=summary.best_fitness,
-                best_mean=summary.best_mean,
-                best_standard_error=summary.best_standard_error,
-                mean_fitness=summary.mean_fitness,
+                front_json=json.dumps([asdict(standing) for standing in summary.front]),
+                means_json=json.dumps(dict(summary.means)),
                 evaluations=summary.evaluations,
                 counts_json=json.dumps(dict(summary.counts)),
                 seconds=summary.seconds,
@@ -309,12 +298,23 @@ class RunFolder:
     def evaluation_of_row(self, row: Mapping[str, Any]) -> Evaluation:
         """The `Evaluation` that `write_evaluation` was given."""
         with self.trusting():
-            details = dict(row["details"])
-            if details.pop("inner_generations", None) is not None:
-                details["inner"] = self.inner(row["candidate_id"], row["generation"])
+            execution = None
             if row["started"] is not None:
-                details["execution"] = {key: row[key] for key in ("started", "finished", "worker")}
-            return Evaluation(row["status"], row["objectives"], row["cost"], row["reason"], details)
+                execution = Execution(row["started"], row["finished"], row["worker"])
+            return Evaluation(
+                row["status"],
+                row["objectives"],
+                row["cost"],
+                row["reason"],
+                row["details"],
+                row["errors"],
+                row["measures"],
+                tuple(tuple(point) for point in row["curve"]),
+                tuple(self.inner(row["candidate_id"], row["generation"])),
+                bool(row["evaluated"]),
+                row["same_as"],
+                execution=execution,
+            )
 
     def inner(self, candidate_id: int, generation: int) -> list[Any]:
         """The inner search's history in one evaluation."""
@@ -347,16 +347,12 @@ class RunFolder:
         return self.path / "weights" / f"candidate-{candidate_id:06d}-{generation:05d}.safetensors"
 
     def best_before(self, generation: int) -> tuple[int, int] | None:
-        """(candidate, generation) of the newest weights of the network that was best before `generation`."""
         rows = self.rows(
-            "SELECT candidate_id AS id, max(evaluations.generation) AS trained FROM evaluations WHERE evaluated"
-            " AND status = 'complete' AND evaluations.generation < ? AND candidate_id ="
-            " (SELECT best_id FROM generations WHERE generation < ? ORDER BY generation DESC LIMIT 1)"
-            " GROUP BY candidate_id",
-            generation,
+            "SELECT front_json FROM generations WHERE generation < ? ORDER BY generation DESC LIMIT 1",
             generation,
         )
-        return (rows[0]["id"], rows[0]["trained"]) if rows else None
+        front = rows[0]["front"] if rows else []
+        return (front[0]["id"], front[0]["trained"]) if front else None
 
     def last_trained(self, generation: int) -> tuple[int, int] | None:
         """(candidate, generation) of what was trained last in the generation before this one."""

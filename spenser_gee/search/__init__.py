@@ -7,11 +7,14 @@ from spenser_gee.search.one_plus_lambda import OnePlusLambda
 from spenser_gee.search.proposals import Described, Proposer, Space
 from spenser_gee.search.random_search import RandomSearch
 from spenser_gee.search.record import GenerationSummary, MemoryRecord, Record
-from spenser_gee.search.strategy import Candidate, Progress, Proposal, Strategy
+from spenser_gee.search.registry import STRATEGIES, Frame, make_strategy
+from spenser_gee.search.strategy import Candidate, Progress, Proposal, Standing, Strategy, Trained
 
 __all__ = [
+    "STRATEGIES",
     "Candidate",
     "Described",
+    "Frame",
     "GenerationSummary",
     "MemoryRecord",
     "OnePlusLambda",
@@ -21,7 +24,10 @@ __all__ = [
     "RandomSearch",
     "Record",
     "Space",
+    "Standing",
     "Stops",
     "Strategy",
+    "Trained",
+    "make_strategy",
     "run_search",
 ]

@@ -8,27 +8,29 @@ order, spike noise) as its rivals, and only values of the same draw are compared
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic
 
 from deap import base, tools
 
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.search.proposals import Proposer, Space
-from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, was_evaluated
+from spenser_gee.objective import FITNESS, Objective
+from spenser_gee.search.proposals import TRIES, Proposer, Space
+from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, Standing, Trained
 
 
 @dataclass(frozen=True)
 class Elite(Generic[G]):
-    """The best candidate and its fitness in each generation in which its evaluation was complete."""
+    """The best candidate, its values in each generation in which its evaluation was complete, and the last of these."""
 
     candidate: Candidate[G]
     scores: tuple[float, ...]
+    trained: int
 
     @property
     def mean(self) -> float:
-        """The mean fitness over its evaluations."""
+        """The mean over its evaluations."""
         return sum(self.scores) / len(self.scores)
 
     @property
@@ -39,6 +41,11 @@ class Elite(Generic[G]):
             return None
         variance = sum((score - self.mean) ** 2 for score in self.scores) / (n - 1)
         return float((variance / n) ** 0.5)
+
+    @property
+    def evaluation(self) -> Trained:
+        """Its newest complete one."""
+        return self.candidate.id, self.trained
 
 
 @dataclass(frozen=True)
@@ -53,28 +60,45 @@ class ElitistState(Generic[G]):
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-class _Fitness(base.Fitness):  # type: ignore[misc]
-    weights = (1.0,)
-
-
 class _Entrant(Generic[G]):
     """A candidate as deap's selection wants it."""
 
-    def __init__(self, candidate: Candidate[G], fitness: float) -> None:
-        self.candidate = candidate
-        self.fitness = _Fitness((fitness,))
+    def __init__(self, elite: Elite[G], value: float, sign: float) -> None:
+        self.elite = elite
+        self.fitness = type("Fitness", (base.Fitness,), {"weights": (sign,)})((value,))
 
 
 class ElitistSearch(Generic[G]):
-    """The strategy's common half; a strategy adds `_newcomers`, the proposals beside the elite."""
+    """The strategy's common half; a strategy adds `_newcomers`, the proposals beside the elite.
 
-    def __init__(self, space: Space[G], seed: int, offspring: int, tries: int = 50) -> None:
+    inheriting: whether all of a generation, the elite too, inherit from the elite, so that what is compared is the
+        architecture.
+    """
+
+    inheriting = False
+
+    def __init__(
+        self,
+        space: Space[G],
+        seed: int,
+        offspring: int,
+        start: G | None = None,
+        tries: int = TRIES,
+        objective: Objective = FITNESS,
+    ) -> None:
         if offspring < 1:
             raise ValueError(f"offspring is at least 1, got {offspring}")
         self._space = space
         self._seed = seed
         self._offspring = offspring
+        self._start = start
         self._tries = tries
+        self._objective = objective
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """See `Strategy.objectives`."""
+        return (self._objective,)
 
     def _newcomers(self, state: ElitistState[G], proposer: Proposer[G]) -> list[Proposal[G]]:
         raise NotImplementedError
@@ -87,39 +111,52 @@ class ElitistSearch(Generic[G]):
         """The elite again (if there is one), then `offspring` newcomers."""
         proposer = Proposer(self._space, state.seen, state.next_id, self._tries)
         again = [] if state.elite is None else [Proposal(state.elite.candidate, again=True)]
-        newcomers = self._newcomers(state, proposer)
+        proposals = [*again, *self._newcomers(state, proposer)]
+        if self.inheriting and state.elite is not None:
+            proposals = [replace(proposal, inherits=state.elite.evaluation) for proposal in proposals]
         asked = replace(state, seen=proposer.seen, next_id=proposer.next_id, counts=dict(proposer.counts))
-        return [*again, *newcomers], asked
+        return proposals, asked
 
     def tell(
         self, state: ElitistState[G], evaluated: Sequence[tuple[Candidate[G], Evaluation]]
     ) -> ElitistState[G]:
         """Select the elite: see `select`."""
-        return replace(state, generation=state.generation + 1, elite=select(state.elite, evaluated))
+        elite = select(state.elite, evaluated, state.generation, self._objective)
+        return replace(state, generation=state.generation + 1, elite=elite)
 
     def progress(self, state: ElitistState[G]) -> Progress:
         """See `Strategy.progress`."""
-        if state.elite is None:
-            return Progress(state.generation, None, None, None, None, state.counts)
-        elite = state.elite
-        return Progress(
-            state.generation,
+        front = () if state.elite is None else (self._standing(state.elite),)
+        return Progress(state.generation, front, state.counts)
+
+    def _standing(self, elite: Elite[G]) -> Standing:
+        name, error = self._objective.name, elite.standard_error
+        return Standing(
             elite.candidate.id,
-            elite.scores[-1],
-            elite.mean,
-            elite.standard_error,
-            state.counts,
+            elite.trained,
+            {name: elite.scores[-1]},
+            {name: elite.mean},
+            {} if error is None else {name: error},
         )
 
-    def best(self, state: ElitistState[G]) -> Candidate[G] | None:
-        """The elite: not the candidate with the largest single fitness."""
-        return None if state.elite is None else state.elite.candidate
+    def needed(self, state: ElitistState[G]) -> Collection[Trained]:
+        """See `Strategy.needed`."""
+        return () if state.elite is None else (state.elite.evaluation,)
+
+    def reencode(
+        self, state: ElitistState[G], change: Callable[[Candidate[G]], Candidate[G]]
+    ) -> ElitistState[G]:
+        """See `Strategy.reencode`."""
+        if state.elite is None:
+            return state
+        return replace(state, elite=replace(state.elite, candidate=change(state.elite.candidate)))
 
     def state_to_json(self, state: ElitistState[G]) -> dict[str, Any]:
         """See `Strategy.state_to_json`."""
         elite = state.elite and {
             "candidate": self._space.candidate_to_json(state.elite.candidate),
             "scores": list(state.elite.scores),
+            "trained": state.elite.trained,
         }
         return {
             "generation": state.generation,
@@ -130,17 +167,17 @@ class ElitistSearch(Generic[G]):
         }
 
     def state_from_json(self, values: Mapping[str, Any]) -> ElitistState[G]:
-        """See `Strategy.state_from_json`. Raises ValueError, TypeError or LookupError for other values."""
+        """See `Strategy.state_from_json`."""
         elite = None
+        seen, counts = dict(values["seen"]), dict(values["counts"])
+        numbers = [values["generation"], values["next_id"], *seen.values(), *counts.values()]
         if values["elite"] is not None:
             scores = tuple(float(score) for score in values["elite"]["scores"])
             _require(bool(scores) and all(math.isfinite(score) for score in scores))
-            elite = Elite(self._space.candidate_from_json(values["elite"]["candidate"]), scores)
-        seen, counts = dict(values["seen"]), dict(values["counts"])
-        numbers = [values["generation"], values["next_id"], *seen.values(), *counts.values()]
-        if elite is not None:
-            numbers += [elite.candidate.id, *elite.candidate.parents]
-            words = [elite.candidate.sentence, elite.candidate.phenotype_key, *elite.candidate.origin]
+            candidate = self._space.candidate_from_json(values["elite"]["candidate"])
+            elite = Elite(candidate, scores, values["elite"]["trained"])
+            numbers += [candidate.id, *candidate.parents, elite.trained]
+            words = [candidate.sentence, candidate.phenotype_key, *candidate.origin]
             _require(all(isinstance(word, str) for word in words))
         _require(all(type(number) is int and 0 <= number < 2**53 for number in numbers))
         return ElitistState(values["generation"], values["next_id"], elite, seen, counts)
@@ -151,26 +188,35 @@ def _require(holds: bool) -> None:
         raise ValueError("this is not the state of a search")
 
 
-def select(elite: Elite[G] | None, evaluated: Sequence[tuple[Candidate[G], Evaluation]]) -> Elite[G] | None:
+def select(
+    elite: Elite[G] | None,
+    evaluated: Sequence[tuple[Candidate[G], Evaluation]],
+    generation: int,
+    objective: Objective = FITNESS,
+) -> Elite[G] | None:
     """The elite after a generation.
 
-    A newcomer replaces it with a fitness at least as high on the same draw (so that neutral steps are taken;
+    A newcomer replaces it with a value at least as good on the same draw (so that neutral steps are taken;
     among equal newcomers the first id wins). Only complete evaluations of this generation compete: one taken
     over from an earlier candidate belongs to another draw. If the elite's own evaluation is not complete
     this time, it is not lost: newcomers are then compared with its mean over the earlier generations.
     """
-    complete = [(c, e.fitness) for c, e in evaluated if e.status == "complete" and was_evaluated(e)]
-    complete.sort(key=lambda pair: pair[0].id)
-    elite_id = None if elite is None else elite.candidate.id
-    entrants = [_Entrant(candidate, fitness) for candidate, fitness in complete if candidate.id != elite_id]
+    complete = {
+        c.id: (c, e.objectives[objective.name])
+        for c, e in evaluated
+        if e.status == "complete" and e.evaluated
+    }
+    again = None if elite is None else complete.pop(elite.candidate.id, None)
+    entrants = [
+        _Entrant(Elite(candidate, (value,), generation), value, objective.sign)
+        for _, (candidate, value) in sorted(complete.items())
+    ]
     if elite is not None:
-        now = [fitness for candidate, fitness in complete if candidate.id == elite_id]
-        elite = replace(elite, scores=(*elite.scores, *now))
+        if again is not None:
+            elite = replace(elite, scores=(*elite.scores, again[1]), trained=generation)
         # selBest keeps the order of equals: the elite comes last, so that it gives way to an equal newcomer.
-        entrants.append(_Entrant(elite.candidate, now[0] if now else elite.mean))
+        entrants.append(_Entrant(elite, elite.mean if again is None else again[1], objective.sign))
     if not entrants:
         return None
-    winner: _Entrant[G] = tools.selBest(entrants, 1)[0]
-    if elite is not None and winner.candidate.id == elite_id:
-        return elite
-    return Elite(winner.candidate, (float(winner.fitness.values[0]),))
+    best: list[_Entrant[G]] = tools.selBest(entrants, 1)
+    return best[0].elite

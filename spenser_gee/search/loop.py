@@ -6,24 +6,23 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import STATUSES, Evaluation
+from spenser_gee.objective import Objective
 from spenser_gee.search.record import GenerationSummary, Record
 from spenser_gee.search.strategy import (
-    Candidate,
     G,
     Proposal,
     S,
     Strategy,
     taken_over,
     unbuildable,
-    was_evaluated,
 )
 
-EvaluateGeneration = Callable[[Sequence[Candidate[G]], int], Iterator[tuple[int, Evaluation]]]
-"""evaluate_generation(candidates, generation) yields (candidate id, evaluation) for each, in any order."""
+EvaluateGeneration = Callable[[Sequence[Proposal[G]], int], Iterator[tuple[int, Evaluation]]]
+"""evaluate_generation(proposals, generation) yields (candidate id, evaluation) for each, in any order."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,12 @@ def run_search(
     *,
     stops: Stops,
     state: S | None = None,
+    exhausted: Callable[[int], None] = lambda generation: None,
 ) -> S:
-    """Run the search until one of `stops`; the state at the end.
+    """Run the search until one of `stops`, or until the space holds no more networks; the state at the end.
 
+    exhausted: called with the generation for which only networks could be drawn that were evaluated before: it is
+    not begun, since evaluating the best once more would be no search.
     state: the last recorded one, to go on from. A generation of which a part is recorded is completed: only
     what is missing is evaluated. Raises InputError where the recorded part is not what the strategy proposes
     (another version of the software, or a changed configuration).
@@ -70,25 +72,34 @@ def run_search(
         record.evaluations_done(),
         before + time.monotonic() - begun,
     ):
-        state = _run_generation(strategy, evaluate_generation, record, state)
+        generation = strategy.progress(state).generation
+        proposals, asked = strategy.ask(state)
+        if any(p.same_as is not None for p in proposals) and not any(p.is_new for p in proposals):
+            exhausted(generation)
+            break
+        state = _run_generation(strategy, evaluate_generation, record, asked, proposals, generation)
     return state
 
 
 def _run_generation(
-    strategy: Strategy[S, G], evaluate_generation: EvaluateGeneration[G], record: Record, state: S
+    strategy: Strategy[S, G],
+    evaluate_generation: EvaluateGeneration[G],
+    record: Record,
+    state: S,
+    proposals: Sequence[Proposal[G]],
+    generation: int,
 ) -> S:
     begun = time.monotonic()
-    generation = strategy.progress(state).generation
-    proposals, state = strategy.ask(state)
     results = _already_recorded(proposals, record.recorded(generation))
     pending = {
-        proposal.candidate.id: proposal.candidate
+        proposal.candidate.id: proposal
         for proposal in proposals
-        if proposal.candidate.id not in results and not proposal.infeasible and proposal.same_as is None
+        if proposal.candidate.id not in results and (proposal.again or proposal.is_new)
     }
     if pending:
         for candidate_id, evaluation in evaluate_generation(list(pending.values()), generation):
-            record.evaluation(pending[candidate_id], generation, evaluation)
+            evaluation = _with_all_objectives(evaluation, strategy.objectives)
+            record.evaluation(pending[candidate_id].candidate, generation, evaluation)
             results[candidate_id] = evaluation
     missing = pending.keys() - results.keys()
     if missing:
@@ -102,6 +113,15 @@ def _run_generation(
     summary = _summary(strategy, state, generation, results, time.monotonic() - begun)
     record.generation(summary, strategy.state_to_json(state))
     return state
+
+
+def _with_all_objectives(evaluation: Evaluation, objectives: Sequence[Objective]) -> Evaluation:
+    """A failure where a declared objective is missing: nothing could be ranked by it."""
+    missing = [o.name for o in objectives if o.name not in evaluation.objectives]
+    if evaluation.status != "complete" or not missing:
+        return evaluation
+    reason = f"the evaluation has no {', '.join(missing)}, found {', '.join(evaluation.objectives)}"
+    return replace(evaluation, status="failed", objectives={}, errors={}, reason=reason)
 
 
 def _already_recorded(
@@ -138,17 +158,15 @@ def _summary(
     seconds: float,
 ) -> GenerationSummary:
     progress = strategy.progress(state)
-    made = [evaluation for evaluation in results.values() if was_evaluated(evaluation)]
-    fitness = [evaluation.fitness for evaluation in made if evaluation.status == "complete"]
+    made = [evaluation for evaluation in results.values() if evaluation.evaluated]
+    complete = [evaluation.objectives for evaluation in made if evaluation.status == "complete"]
+    names = [objective.name for objective in strategy.objectives] if complete else []
     statuses = Counter(evaluation.status for evaluation in results.values())
-    duplicates = sum("same_network_as" in evaluation.details for evaluation in results.values())
+    duplicates = sum(evaluation.same_as is not None for evaluation in results.values())
     return GenerationSummary(
         generation=generation,
-        best_id=progress.best_id,
-        best_fitness=progress.best_fitness,
-        best_mean=progress.best_mean,
-        best_standard_error=progress.best_standard_error,
-        mean_fitness=math.fsum(fitness) / len(fitness) if fitness else None,
+        front=progress.front,
+        means={name: math.fsum(values[name] for values in complete) / len(complete) for name in names},
         evaluations=len(made),
         counts={**{s: statuses[s] for s in STATUSES}, **progress.counts, "duplicate": duplicates},
         seconds=seconds,

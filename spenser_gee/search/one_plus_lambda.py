@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from spenser_gee.rng import stream
 from spenser_gee.search.elitist import ElitistSearch, ElitistState
-from spenser_gee.search.proposals import Proposer, Space
+from spenser_gee.search.proposals import Proposer
 from spenser_gee.search.strategy import G, Proposal
 
 
@@ -24,11 +24,7 @@ class OnePlusLambda(ElitistSearch[G]):
     made like generation 0, by new draws: sampled candidates, or mutants of the start.
     """
 
-    def __init__(
-        self, space: Space[G], seed: int, offspring: int = 10, start: G | None = None, tries: int = 50
-    ) -> None:
-        super().__init__(space, seed, offspring, tries)
-        self._start = start
+    inheriting = True
 
     def _newcomers(self, state: ElitistState[G], proposer: Proposer[G]) -> list[Proposal[G]]:
         proposals: list[Proposal[G]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 import numpy as np
@@ -13,14 +13,18 @@ from spenser_gee.search.strategy import Candidate, G, Proposal
 
 REDRAWS = ("redrawn_infeasible", "redrawn_duplicate")
 
+TRIES = 100  # draws for one candidate
+
 
 @dataclass(frozen=True)
 class Described:
-    """What a genotype stands for. `infeasible_reason` is None for a network that can be built."""
+    """What a genotype stands for. `infeasible_reason` is None for a network that can be built. payload: what was worked
+    out on the way, for those who evaluate it."""
 
     sentence: str
     phenotype_key: str
     infeasible_reason: str | None = None
+    payload: Any = None
 
 
 @dataclass(frozen=True)
@@ -49,20 +53,36 @@ class Space(Generic[G]):
         }
 
     def candidate_from_json(self, values: Mapping[str, Any]) -> Candidate[G]:
-        """The inverse of `candidate_to_json`."""
+        """The inverse of `candidate_to_json`; what the genotype stands for is worked out again."""
+        genotype = self.from_json(values["genotype"])
         return Candidate(
             id=values["id"],
-            genotype=self.from_json(values["genotype"]),
+            genotype=genotype,
             parents=tuple(values["parents"]),
             origin=tuple(values["origin"]),
             sentence=values["sentence"],
             phenotype_key=values["phenotype_key"],
+            payload=self.describe(genotype).payload,
+        )
+
+    def candidate_of(self, candidate: Candidate[G], genotype: G) -> Candidate[G]:
+        """The candidate with another genotype."""
+        described = self.describe(genotype)
+        return replace(
+            candidate,
+            genotype=genotype,
+            sentence=described.sentence,
+            phenotype_key=described.phenotype_key,
+            payload=described.payload,
         )
 
 
 def short_key(phenotype_key: str) -> str:
     """64 bits of the key: the state holds one for each network seen, and is written every generation."""
     return hashlib.sha256(phenotype_key.encode()).hexdigest()[:16]
+
+
+_Draw = Callable[[], tuple[G, Sequence[str]]]
 
 
 class Proposer(Generic[G]):
@@ -76,7 +96,7 @@ class Proposer(Generic[G]):
     `counts` holds the redraws so far (`REDRAWS`).
     """
 
-    def __init__(self, space: Space[G], seen: Mapping[str, int], next_id: int, tries: int = 50) -> None:
+    def __init__(self, space: Space[G], seen: Mapping[str, int], next_id: int, tries: int = TRIES) -> None:
         if tries < 1:
             raise ValueError(f"tries is at least 1, got {tries}")
         self._space = space
@@ -87,35 +107,55 @@ class Proposer(Generic[G]):
 
     def fresh(self, rng: np.random.Generator) -> Proposal[G]:
         """A sampled candidate."""
-        return self._propose(lambda: (self._space.sample(rng), ("sampled",)), ())
+        return self._propose([(lambda: (self._space.sample(rng), ("sampled",)), ())])
 
     def mutant(self, genotype: G, parents: tuple[int, ...], rng: np.random.Generator) -> Proposal[G]:
-        """A mutant of `genotype`."""
-        return self._propose(lambda: self._space.mutate(genotype, rng), parents)
+        """A mutant of `genotype`; a sampled candidate where no mutant is new: near the genotype all is known then."""
+        return self._propose(
+            [
+                (lambda: self._space.mutate(genotype, rng), parents),
+                (lambda: (self._space.sample(rng), ("sampled",)), ()),
+            ]
+        )
 
     def given(self, genotype: G, origin: str) -> Proposal[G]:
         """This very genotype: it is not redrawn."""
         return self._settle(genotype, (origin,), (), self._space.describe(genotype))
 
-    def _propose(self, draw: Callable[[], tuple[G, Sequence[str]]], parents: tuple[int, ...]) -> Proposal[G]:
+    def _propose(self, sources: Sequence[tuple[_Draw[G], tuple[int, ...]]]) -> Proposal[G]:
+        """From the first of the sources (a draw and its parents) that gives something new within `tries`."""
+        for source in sources:
+            genotype, changes, described = self._drawn(source[0])
+            parents = source[1]
+            if self._is_new(described):
+                break
+        return self._settle(genotype, tuple(changes), parents, described)
+
+    def _drawn(self, draw: _Draw[G]) -> tuple[G, Sequence[str], Described]:
+        """The first draw of something new, or the last of all `tries`."""
         for left in reversed(range(self._tries)):
             genotype, changes = draw()
             described = self._space.describe(genotype)
-            if left == 0:
+            if left == 0 or self._is_new(described):
                 break
-            if described.infeasible_reason is not None:
-                self.counts["redrawn_infeasible"] += 1
-            elif short_key(described.phenotype_key) in self.seen:
-                self.counts["redrawn_duplicate"] += 1
-            else:
-                break
-        return self._settle(genotype, tuple(changes), parents, described)
+            infeasible = described.infeasible_reason is not None
+            self.counts["redrawn_infeasible" if infeasible else "redrawn_duplicate"] += 1
+        return genotype, changes, described
+
+    def _is_new(self, described: Described) -> bool:
+        return described.infeasible_reason is None and short_key(described.phenotype_key) not in self.seen
 
     def _settle(
         self, genotype: G, origin: tuple[str, ...], parents: tuple[int, ...], described: Described
     ) -> Proposal[G]:
         candidate = Candidate(
-            self.next_id, genotype, parents, origin, described.sentence, described.phenotype_key
+            self.next_id,
+            genotype,
+            parents,
+            origin,
+            described.sentence,
+            described.phenotype_key,
+            described.payload,
         )
         self.next_id += 1
         if described.infeasible_reason is not None:

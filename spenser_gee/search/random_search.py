@@ -14,7 +14,7 @@ from spenser_gee.search.strategy import G, Proposal
 
 
 class RandomSearch(ElitistSearch[G]):
-    """`offspring` sampled candidates a generation."""
+    """`offspring` sampled candidates a generation; a start has no part in it."""
 
     def _newcomers(self, state: ElitistState[G], proposer: Proposer[G]) -> list[Proposal[G]]:
         return [

@@ -7,24 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.search.strategy import Candidate
+from spenser_gee.search.strategy import Candidate, Standing
 
 
 @dataclass(frozen=True)
 class GenerationSummary:
     """One finished generation.
 
-    best_*: the best candidate after it, see `Progress`. mean_fitness: over the complete evaluations made in
-    this generation, the re-evaluation included (None: there was none). evaluations: how many were made.
-    counts: candidates of each status, redraws, and those taken over ("duplicate"). seconds: wall-clock time.
+    front: after it, see `Progress`. means: of each objective over the complete evaluations made in this generation,
+    the re-evaluations included (empty: there was none). evaluations: how many were made. counts: candidates of each
+    status, redraws, and those taken over ("duplicate"). seconds: wall-clock time.
     """
 
     generation: int
-    best_id: int | None
-    best_fitness: float | None
-    best_mean: float | None
-    best_standard_error: float | None
-    mean_fitness: float | None
+    front: tuple[Standing, ...]
+    means: Mapping[str, float]
     evaluations: int
     counts: Mapping[str, int]
     seconds: float

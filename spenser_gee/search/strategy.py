@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.objective import Objective
 
 G = TypeVar("G")
 S = TypeVar("S")
+
+Trained = tuple[int, int]
+"""(candidate, generation): an evaluation, and the weights that it left."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Candidate(Generic[G]):
     parents: ids of the candidates it was made from (none: sampled).
     origin: the changes that made it, in words.
     sentence: its genotype as a sentence of the grammar. phenotype_key: equal for equal networks.
+    payload: what the space worked out of the genotype; the search only carries it.
     """
 
     id: int
@@ -28,6 +33,7 @@ class Candidate(Generic[G]):
     origin: tuple[str, ...]
     sentence: str
     phenotype_key: str
+    payload: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -37,28 +43,46 @@ class Proposal(Generic[G]):
     again: it was evaluated in an earlier generation and is evaluated once more, on this generation's draw.
     infeasible: why it cannot be built ("" where it can): it is recorded without an evaluation.
     same_as: the earlier candidate which is the same network: its evaluation is taken over.
+    inherits: the evaluation whose trained weights it may take over, and whose training it has to keep up with.
     """
 
     candidate: Candidate[G]
     again: bool = False
     infeasible: str = ""
     same_as: int | None = None
+    inherits: Trained | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is a network that was not evaluated before."""
+        return not (self.again or self.infeasible) and self.same_as is None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One member of a front: what is known of it, for each objective.
+
+    trained: the last generation in which it was complete. latest: its values there. means and errors: over all its
+    evaluations (the standard error needs two).
+    """
+
+    id: int
+    trained: int
+    latest: Mapping[str, float]
+    means: Mapping[str, float]
+    errors: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search stands. `generation` counts the finished generations.
+    """Where a search stands.
 
-    best_fitness is the best candidate's on the draw of the last generation in which it was complete;
-    best_mean and best_standard_error are over all its evaluations (the error is None for fewer than two).
-    counts: of the redraws in the last generation asked for.
+    generation: how many are finished. front: those that no other is better than; with one objective, one; the first
+    is the one to train on. counts: of the redraws in the last generation asked for.
     """
 
     generation: int
-    best_id: int | None
-    best_fitness: float | None
-    best_mean: float | None
-    best_standard_error: float | None
+    front: tuple[Standing, ...]
     counts: Mapping[str, int]
 
 
@@ -69,6 +93,11 @@ class Strategy(Protocol[S, G]):
     proposes the same candidates. `tell` receives each proposal of that `ask` with its evaluation; their order
     does not matter.
     """
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What it strives for."""
+        ...
 
     def init(self) -> S:
         """The state before generation 0."""
@@ -86,8 +115,13 @@ class Strategy(Protocol[S, G]):
         """What the state knows of the search."""
         ...
 
-    def best(self, state: S) -> Candidate[G] | None:
-        """The best candidate so far."""
+    def needed(self, state: S) -> Collection[Trained]:
+        """The evaluations whose weights later proposals, or the final training, may ask for."""
+        ...
+
+    def reencode(self, state: S, change: Callable[[Candidate[G]], Candidate[G]]) -> S:
+        """The state with every candidate in it changed: to the genotypes of an edited grammar. What `change` raises
+        passes."""
         ...
 
     def state_to_json(self, state: S) -> dict[str, Any]:
@@ -95,13 +129,13 @@ class Strategy(Protocol[S, G]):
         ...
 
     def state_from_json(self, values: Mapping[str, Any]) -> S:
-        """The inverse of `state_to_json`."""
+        """The inverse of `state_to_json`. Raises ValueError, TypeError or LookupError for other values."""
         ...
 
 
 def unbuildable(reason: str) -> Evaluation:
     """The evaluation of a candidate that is known to be infeasible without evaluating it."""
-    return Evaluation(status="infeasible", reason=reason, details={"not_evaluated": True})
+    return Evaluation("infeasible", reason=reason, evaluated=False)
 
 
 def taken_over(earlier: Evaluation, earlier_id: int) -> Evaluation:
@@ -110,11 +144,13 @@ def taken_over(earlier: Evaluation, earlier_id: int) -> Evaluation:
     reason = f"same network as candidate {earlier_id}"
     if earlier.status != "complete":
         reason += f" ({earlier.status}: {earlier.reason})"
-    cost = {key: value for key, value in earlier.cost.items() if key == "parameters"}
-    details = {"not_evaluated": True, "same_network_as": earlier_id}
-    return Evaluation(earlier.status, dict(earlier.objectives), cost, reason, details)
-
-
-def was_evaluated(evaluation: Evaluation) -> bool:
-    """False for `unbuildable` and `taken_over` evaluations."""
-    return not evaluation.details.get("not_evaluated", False)
+    return Evaluation(
+        earlier.status,
+        dict(earlier.objectives),
+        {key: value for key, value in earlier.cost.items() if key == "parameters"},
+        reason,
+        errors=dict(earlier.errors),
+        measures=dict(earlier.measures),
+        evaluated=False,
+        same_as=earlier_id,
+    )

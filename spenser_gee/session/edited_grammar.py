@@ -10,20 +10,21 @@ from collections.abc import Callable
 
 from spenser_gee.errors import InputError, input_error
 from spenser_gee.genotype import Genotype, grammar_difference, reencode, sentence_of
-from spenser_gee.grammar import Grammar
-from spenser_gee.phenotype.decode import decode
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.search import Candidate
+from spenser_gee.session.setup import Setup
 
 
 def adopt_grammar(
-    folder: RunFolder, grammar: Grammar, drop_unreadable: bool, warn: Callable[[str], None]
+    folder: RunFolder, setup: Setup, drop_unreadable: bool, warn: Callable[[str], None]
 ) -> None:
-    """Re-encodes every stored candidate and the search's state, in one transaction.
+    """Re-encodes every stored candidate and the search's state with the grammar of `setup`, in one transaction.
 
     An unfinished generation is begun anew: under another grammar the same draws propose other candidates.
     Raises InputError where stored sentences are not in the new grammar (unless `drop_unreadable`), or where
-    the best network is not.
+    one that the search goes on from is not.
     """
+    grammar, strategy = setup.grammar, setup.strategy
     difference = grammar_difference(folder.grammar_canonical(), grammar)
     warn(f"The grammar has changed since the run began:\n{difference}")
     rows = folder.rows("SELECT id, sentence FROM candidates ORDER BY id")
@@ -40,19 +41,21 @@ def adopt_grammar(
     genotypes = {
         row["id"]: found for row, found in zip(rows, read, strict=True) if isinstance(found, Genotype)
     }
-    state = folder.last_state()
-    if state is not None and state["elite"] is not None:
-        elite = state["elite"]["candidate"]
-        if elite["id"] not in genotypes:
+
+    def change(candidate: Candidate[Genotype]) -> Candidate[Genotype]:
+        if candidate.id not in genotypes:
             raise input_error(
                 str(folder.path),
-                f"the best network (candidate {elite['id']}) is not in the edited grammar",
+                f"the best network (candidate {candidate.id}) is not in the edited grammar",
                 "Widen the grammar so that it contains this network, or start a new run.",
             )
-        genotype = genotypes[elite["id"]]
-        elite["genotype"] = genotype.to_json()
-        elite["sentence"] = sentence_of(genotype, grammar)
-        elite["phenotype_key"] = decode(genotype, grammar).key()
+        return setup.space.candidate_of(candidate, genotypes[candidate.id])
+
+    stored, state = folder.last_state(), None
+    if stored is not None:
+        with folder.trusting():
+            before = strategy.state_from_json(stored)
+        state = strategy.state_to_json(strategy.reencode(before, change))
     folder.adopt_grammar(
         grammar.source,
         grammar.canonical(),

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.objective import Objective
 from spenser_gee.search import Candidate, GenerationSummary
 
 
 class Reporter(Protocol):
     """Hears of a run's progress. It must not change anything of the run."""
 
-    def searching(self, generation: int, generations: int, offspring: int) -> None:
-        """The search begins (or goes on) with `generation` (from 0)."""
+    def searching(self, generation: int, generations: int, offspring: int, objective: Objective) -> None:
+        """The search begins (or goes on) with `generation` (from 0); objective: the first one."""
         ...
 
     def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
@@ -27,11 +28,15 @@ class Reporter(Protocol):
         """The final training has done this share of its steps."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        ...
+
 
 class Silent:
     """A reporter that says nothing."""
 
-    def searching(self, generation: int, generations: int, offspring: int) -> None:
+    def searching(self, generation: int, generations: int, offspring: int, objective: Objective) -> None:
         """Nothing."""
 
     def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
@@ -41,4 +46,7 @@ class Silent:
         """Nothing."""
 
     def final(self, share: float) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""

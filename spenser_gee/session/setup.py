@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spenser_gee.config import Config, Mutation
+from spenser_gee.config import FITNESS_KINDS, Config, FitnessKind, Mutation
 from spenser_gee.data import Dataset, SharedImages, map_images, resolve_root, split
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
@@ -30,13 +30,22 @@ from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import Grammar
 from spenser_gee.network.backends import resolve_backend
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
-from spenser_gee.search import Described, OnePlusLambda, RandomSearch, Space
-from spenser_gee.search.elitist import ElitistSearch
+from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
+from spenser_gee.phenotype.space import SizeLimits
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.search import Described, Frame, Space, Strategy, make_strategy
 
 # As this process began: the cores that it may use, or what OMP_NUM_THREADS says. A search in this process
 # changes the number.
 _ALL_THREADS = torch.get_num_threads()
+
+
+@dataclass(frozen=True, eq=False)
+class Phenotype:
+    """What a genotype stands for, worked out once: the payload of candidates."""
+
+    spec: NetworkSpec
+    plan: Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,21 +66,23 @@ class Setup:
     backend: str
     threads: int
     training_threads: int
-    strategy: ElitistSearch[Genotype]
+    space: Space[Genotype]
+    strategy: Strategy[Any, Genotype]
+
+    @property
+    def fitness(self) -> FitnessKind:
+        """How candidates are evaluated."""
+        return FITNESS_KINDS[self.config.fitness.kind]
 
     @property
     def worker_start(self) -> WorkerStart:
         """How a worker begins. It needs this object for as long as workers start."""
-        config = self.config
         return WorkerStart(
             "spenser_gee.fitness.worker:make_evaluate",
             {
-                "data": vars(self.data_settings),
+                "config": self.config.to_dict(),
                 "images": self.shared.address,
                 "classes": self.data.class_count,
-                "initialisation": config.initialisation.model_dump(),
-                "training": config.training.model_dump(),
-                "seed": config.seed,
                 "device": str(self.device),
                 "backend": self.backend,
                 "threads": self.threads,
@@ -113,17 +124,15 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     space = make_space(config, grammar, data)
     start = _start_genotype(config, grammar, space)
     search = config.search
-    strategy: ElitistSearch[Genotype]
-    if search.strategy == "random":
-        strategy = RandomSearch(space, config.seed, search.offspring, search.redraws)
-    else:
-        strategy = OnePlusLambda(space, config.seed, search.offspring, start=start, tries=search.redraws)
+    frame = Frame(space, config.seed, search.offspring, start, search.redraws, config.strives_for)
+    strategy = make_strategy(search.strategy, frame)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"root": settings.root})})
     # The number of threads decides in which order floats are summed, so it must not follow from the number of
     # workers. Workers with one thread each are also faster than threads within an operation.
     threads = config.threads or 1
     training_threads = config.threads or _ALL_THREADS
     return Setup(
-        config, grammar, data, shared, settings, device, backend, threads, training_threads, strategy
+        config, grammar, data, shared, settings, device, backend, threads, training_threads, space, strategy
     )
 
 
@@ -138,9 +147,14 @@ def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotyp
         return mutation.genotype, mutation.changes
 
     def describe(genotype: Genotype) -> Described:
-        spec = decode(genotype, grammar)
-        reason = infeasible_reason(spec, data.input_shape, data.class_count, limits)
-        return Described(sentence_of(genotype, grammar), spec.key(), reason)
+        spec, plan, reason = decode(genotype, grammar), None, None
+        try:
+            plan = plan_network(spec, data.input_shape, data.class_count)
+            limits.check(plan)
+        except Infeasible as error:
+            reason = str(error)
+        found = None if plan is None else Phenotype(spec, plan)
+        return Described(sentence_of(genotype, grammar), spec.key(), reason, found)
 
     return Space(
         sample=lambda rng: sample_genotype(grammar, rng, sizes),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from spenser_gee.config import Training
 from spenser_gee.network.build import Output, SpikingNetwork
 
 Precision = Literal["float32", "bfloat16"]
@@ -25,10 +25,10 @@ class Mode:
     precision: Precision = "float32"
 
     @staticmethod
-    def of_settings(training: Mapping[str, Any]) -> Mode:
+    def of_settings(training: Training) -> Mode:
         """From the configuration's section `training`."""
-        megabytes = training["memory_mb"]
-        return Mode(None if megabytes is None else megabytes * 2**20, training["precision"])
+        megabytes = training.memory_mb
+        return Mode(None if megabytes is None else megabytes * 2**20, training.precision)
 
 
 PLAIN = Mode()

@@ -46,11 +46,11 @@ def run(executor: Executor, *payloads: dict[str, object]) -> list[Evaluation]:
 def test_every_job_yields_its_evaluation_with_the_factorys_arguments(open_one: Open) -> None:
     before = time.time()
     results = run(open_one(offset=100.0), *({"value": i} for i in range(5)))
-    assert [r.fitness for r in results] == [100.0, 101.0, 102.0, 103.0, 104.0]
+    assert [r.objectives["fitness"] for r in results] == [100.0, 101.0, 102.0, 103.0, 104.0]
     assert all(r.cost == {"seconds": 0.5} and r.details["pair"] == [1, 2] for r in results)
     for result in results:
-        execution = result.details["execution"]
-        assert before <= execution["started"] <= execution["finished"] <= time.time()
+        execution = result.execution
+        assert before <= execution.started <= execution.finished <= time.time()
 
 
 def test_the_factory_is_called_once_and_serves_later_runs(open_one: Open) -> None:
@@ -80,7 +80,7 @@ def test_an_exception_is_a_failed_evaluation_and_the_run_goes_on(
     failed, good = run(open_one(), {"do": action}, {"value": 1.0})
     assert (failed.status, failed.reason) == ("failed", reason)
     assert "Traceback" in failed.details["traceback"]
-    assert good.fitness == 1.0
+    assert good.objectives["fitness"] == 1.0
 
 
 def test_the_evaluate_function_can_keep_its_deadline(open_one: Open) -> None:
@@ -101,7 +101,7 @@ def test_the_factory_gets_an_open_file_of_this_process(open_one: Open) -> None:
         file.write(b"42.5")
         file.flush()
         executor = open_one("make_reader", descriptors=(file.fileno(),), descriptor=file.fileno())
-        assert [result.fitness for result in run(executor, {}, {}, {})] == [42.5] * 3
+        assert [result.objectives["fitness"] for result in run(executor, {}, {}, {})] == [42.5] * 3
 
 
 def test_no_jobs_no_results(open_one: Open) -> None:
@@ -140,7 +140,7 @@ def test_an_abandoned_run_leaves_no_results_to_the_next(open_one: Open) -> None:
     results = executor.run([Job(i, {"value": i}) for i in range(4)])
     next(results)
     results.close()
-    assert dict(executor.run([Job(7, {"value": 70.0})]))[7].fitness == 70.0
+    assert dict(executor.run([Job(7, {"value": 70.0})]))[7].objectives["fitness"] == 70.0
 
 
 def test_closing_twice_is_fine(open_one: Open) -> None:

@@ -55,8 +55,8 @@ def test_a_crash_fails_one_candidate_and_the_worker_is_replaced(
     with ProcessExecutor(START, 1) as executor:
         first, crashed, last = run(executor, {}, payload, {"value": 2.0})
     assert (crashed.status, crashed.reason) == ("failed", reason)
-    assert crashed.details["execution"]["worker"] == f"process {first.details['pid']}"
-    assert last.fitness == 2.0
+    assert crashed.execution.worker == f"process {first.details['pid']}"
+    assert last.objectives["fitness"] == 2.0
     assert last.details["pid"] != first.details["pid"]
 
 
@@ -66,7 +66,7 @@ def test_a_hung_worker_is_killed_with_its_children(tmp_path: Path) -> None:
     with ProcessExecutor(START, 2, timeout_s=0.8, grace_s=0.2) as executor:
         hung, good = run(executor, {"do": "spawn-and-sleep", "file": str(file)}, {"value": 1.0})
         assert (hung.status, hung.reason) == ("timed_out", "no result within 0.8 s: worker killed")
-        assert good.fitness == 1.0
+        assert good.objectives["fitness"] == 1.0
     assert time.monotonic() - begun < 20
     assert wait_until(lambda: not is_alive(int(file.read_text())))
 
@@ -93,7 +93,7 @@ def test_a_replaced_worker_gets_the_files_too_and_no_others(tmp_path: Path) -> N
         start = WorkerStart("evaluate_factories:make_reader", {"descriptor": file.fileno()}, (file.fileno(),))
         with ProcessExecutor(start, 1, recycle_after=1) as executor:
             results = run(executor, {}, {})
-    assert [result.fitness for result in results] == [3.0, 3.0]
+    assert [result.objectives["fitness"] for result in results] == [3.0, 3.0]
     assert len({result.details["pid"] for result in results}) == 2
     for result in results:
         assert str(tmp_path / "number") in result.details["files"]
@@ -106,7 +106,7 @@ def test_a_worker_killed_while_idle_costs_nothing() -> None:
         os.kill(first.details["pid"], signal.SIGKILL)
         assert wait_until(lambda: not is_alive(first.details["pid"]))
         (second,) = run(executor, {"value": 3.0})
-    assert second.fitness == 3.0
+    assert second.objectives["fitness"] == 3.0
 
 
 def test_workers_that_die_at_start_end_the_run() -> None:
@@ -197,7 +197,7 @@ def test_500_jobs_leave_no_memory_descriptors_or_processes() -> None:
         run(executor, *[{}] * 20)
         begin = resident_pages()
         results = run(executor, *({"value": i} for i in range(500)))
-        assert [result.fitness for result in results] == list(range(500))
+        assert [result.objectives["fitness"] for result in results] == list(range(500))
         assert len(children()) - others <= 2
         assert descriptors() - fds <= 4
         del results

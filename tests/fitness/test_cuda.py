@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spenser_gee.fitness.evaluate import evaluate
+from spenser_gee.config import Initialisation
 from spenser_gee.fitness.task import DataSettings, make_task
-from spenser_gee.initialisation.evolve import InnerSettings
+from spenser_gee.fitness.trained import evaluate
 from spenser_gee.network.build import build_network
 from spenser_gee.network.lif import RESETS, lif
 from spenser_gee.network.surrogate import SURROGATES
@@ -78,8 +78,8 @@ def test_a_network_gives_the_cpus_output() -> None:
 def test_an_evaluation_is_complete_and_repeatable(coding: str) -> None:
     device = torch.device("cuda")
     task = make_task(DIGITS.load().train, 10, DIGITS, 0, device)
-    inner = InnerSettings(generations=2, population=4, steps=1, budget_share=None)
+    inner = Initialisation(generations=2, population=4, steps=1, budget_share=None)
     first, second = (evaluate(spec(coding), task, Budget(steps=60), inner, seed=5) for _ in range(2))
     assert first.evaluation.status == "complete", first.evaluation.reason
-    assert first.evaluation.fitness > 0.3
-    assert abs(first.evaluation.fitness - second.evaluation.fitness) < 0.05
+    assert first.evaluation.objectives["fitness"] > 0.3
+    assert abs(first.evaluation.objectives["fitness"] - second.evaluation.objectives["fitness"]) < 0.05

@@ -17,11 +17,13 @@ import torch
 from tiny_networks import HEAD, dropout_spec, equal_states, gene_spec, gene_unit, task
 from torch import Tensor
 
-import spenser_gee.fitness.evaluate as module
+from spenser_gee.config import Initialisation
 from spenser_gee.data.image_data import ImageData
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.fitness.evaluate import Evaluated, Task, evaluate
-from spenser_gee.initialisation.evolve import InnerSettings
+from spenser_gee.fitness import trained
+from spenser_gee.fitness.evaluator import Evaluated, Task
+from spenser_gee.fitness.trained import evaluate
+from spenser_gee.initialisation import from_birth
 from spenser_gee.phenotype.spec import (
     LIF,
     Adam,
@@ -40,15 +42,15 @@ from spenser_gee.phenotype.spec import (
 from spenser_gee.training.rival import Rival
 from spenser_gee.training.train import Budget
 
-INNER = InnerSettings(generations=1, population=4, steps=1, budget_share=None)
-OFF = InnerSettings(terms="off")
+INNER = Initialisation(generations=1, population=4, steps=1, budget_share=None)
+OFF = Initialisation(terms="off")
 
 
 def run(
     spec: NetworkSpec,
     steps: int = 6,
     seed: int = 1,
-    inner: InnerSettings = INNER,
+    inner: Initialisation = INNER,
     on: Task | None = None,
     **options: Any,
 ) -> Evaluated:
@@ -69,16 +71,16 @@ def test_complete() -> None:
     done = run(gene_spec(input=Input("direct"), optimiser=Adam(lr=0.02)), steps=80)
     evaluation = done.evaluation
     assert evaluation.status == "complete"
-    assert evaluation.fitness > 0.4  # chance is 0.1
-    assert evaluation.objectives["standard_error"] == pytest.approx(
-        math.sqrt(evaluation.fitness * (1 - evaluation.fitness) / 60)
+    assert evaluation.objectives["fitness"] > 0.4  # chance is 0.1
+    assert evaluation.errors["fitness"] == pytest.approx(
+        math.sqrt(evaluation.objectives["fitness"] * (1 - evaluation.objectives["fitness"]) / 60)
     )
     assert evaluation.cost["training_steps"] == 80
     assert done.network is not None
     assert evaluation.cost["parameters"] == sum(p.numel() for p in done.network.parameters())
     assert evaluation.cost["start_steps"] > 0
     assert len(evaluation.details["firing_rates"]) == 3
-    assert evaluation.details["curve"][-1][0] == 80
+    assert evaluation.curve[-1][0] == 80
     assert evaluation.details["start"]["chosen"] in ("plain", "evolved")
     again = Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict(), allow_nan=False)))
     assert again == evaluation
@@ -96,7 +98,7 @@ def test_dead() -> None:
     assert done.evaluation.status == "infeasible"
     assert done.evaluation.reason == "silent: lif layer 2 of 3 never fires"
     assert done.evaluation.cost["training_steps"] == 1  # after a fifth of the training
-    assert done.evaluation.fitness == -math.inf
+    assert done.evaluation.objectives == {}
     assert done.network is None
 
 
@@ -127,9 +129,9 @@ def test_abandoned() -> None:
     assert re.fullmatch(
         r"training accuracy 0\.\d\d after 33% of the training; the parent had 1\.00", evaluation.reason
     )
-    assert evaluation.fitness == -math.inf
+    assert evaluation.objectives == {}
     assert evaluation.cost["training_steps"] == 20
-    assert [entry[0] for entry in evaluation.details["curve"]] == [20]
+    assert [entry[0] for entry in evaluation.curve] == [20]
     assert done.network is None
     assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
     # With a rival that it keeps up with, it is what it would be without one.
@@ -147,7 +149,7 @@ def test_timed_out() -> None:
 
 def test_the_deadline_holds_for_the_inner_search_too() -> None:
     begin = time.monotonic()
-    long = dataclasses.replace(INNER, steps=10**6)
+    long = INNER.model_copy(update={"steps": 10**6})
     assert run(gene_spec(), inner=long, deadline=begin + 0.3).evaluation.status == "timed_out"
     assert time.monotonic() - begin < 5
 
@@ -155,7 +157,7 @@ def test_the_deadline_holds_for_the_inner_search_too() -> None:
 @pytest.mark.parametrize("after", [0, 3])
 def test_nan(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     # Before the check for dead networks, or after it. The loss of spike counts is finite all the while.
-    real = module.train
+    real = from_birth.train
 
     def train(network: Any, spec: Any, batches: Any, *args: Any, **options: Any) -> Any:
         def poisoned() -> Iterator[tuple[Tensor, Tensor]]:
@@ -164,7 +166,7 @@ def test_nan(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
         return real(network, spec, poisoned(), *args, **options)
 
-    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(from_birth, "train", train)
     done = run(gene_spec(loss=MSECount(), input=Input("direct")))
     assert done.evaluation.status == "failed"
     assert "the weights are not finite" in done.evaluation.reason
@@ -184,7 +186,7 @@ RICH = gene_spec(*dropout_spec().units[:-1], augmentation=(Shift(1), Flip(0.5)))
 
 @pytest.mark.parametrize("inner", [INNER, OFF])
 @pytest.mark.parametrize("spec", [gene_spec(), RICH])
-def test_equal_arguments_give_equal_results(spec: NetworkSpec, inner: InnerSettings) -> None:
+def test_equal_arguments_give_equal_results(spec: NetworkSpec, inner: Initialisation) -> None:
     torch.manual_seed(1)
     first = run(spec, inner=inner)
     torch.manual_seed(2)
@@ -201,11 +203,11 @@ def test_equal_arguments_give_equal_results(spec: NetworkSpec, inner: InnerSetti
 
 
 def seen_in_training(
-    monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, inner: InnerSettings
+    monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, inner: Initialisation
 ) -> list[Tensor]:
     """The labels and the signals of the training's first batches, and of the measuring."""
     seen: list[Tensor] = []
-    real_train, real_measure = module.train, module.measure
+    real_train, real_measure = from_birth.train, trained.measure
 
     def train(network: Any, spec: Any, batches: Any, stimulus: Any, *args: Any, **options: Any) -> Any:
         def noted() -> Iterator[tuple[Tensor, Tensor]]:
@@ -228,8 +230,8 @@ def seen_in_training(
 
         return real_measure(network, spec, batches, coded, mode)
 
-    monkeypatch.setattr(module, "train", train)
-    monkeypatch.setattr(module, "measure", measure)
+    monkeypatch.setattr(from_birth, "train", train)
+    monkeypatch.setattr(trained, "measure", measure)
     assert run(spec, inner=inner).evaluation.status == "complete"
     monkeypatch.undo()
     return seen
@@ -260,7 +262,7 @@ def test_training_does_not_see_fitness_images() -> None:
     assert first.network is not None
     assert second.network is not None
     assert equal_states(first.network, second.network)
-    assert first.evaluation.details["inner"] == second.evaluation.details["inner"]
+    assert first.evaluation.inner == second.evaluation.inner
     assert first.evaluation.objectives != second.evaluation.objectives
 
 

@@ -25,9 +25,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import tiny_networks
 
-from spenser_gee.fitness.evaluate import evaluate
+from spenser_gee.config import Initialisation
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.fitness.trained import evaluate
 from spenser_gee.genotype import genotype_from_sentence, sample_genotype, sentence_of
-from spenser_gee.initialisation.evolve import InnerSettings
 from spenser_gee.network.backends import backend
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
@@ -66,17 +67,23 @@ def outcome(sentence: str) -> dict[str, Any]:
     grammar = open_grammar(GRAMMAR)
     spec = decode(genotype_from_sentence(grammar, sentence), grammar)
     torch.set_num_threads(1)
-    inner = InnerSettings(generations=2, population=4, steps=4, budget_share=None)
+    inner = Initialisation(generations=2, population=4, steps=4, budget_share=None)
     with backend("plain"):
         done = evaluate(spec, tiny_networks.task(), Budget(steps=60), inner, seed=5).evaluation
     return {
         "status": done.status,
-        "objectives": dict(done.objectives),
+        # The standard error and the measures stood among the objectives when this was recorded.
+        "objectives": recorded_objectives(done),
         # (step, loss); the accuracy beside them was not recorded.
-        "curve": [point[:2] for point in done.details.get("curve", [])],
+        "curve": [list(point[:2]) for point in done.curve],
         "firing_rates": done.details.get("firing_rates"),
-        "inner": done.details.get("inner"),
+        "inner": list(done.inner),
     }
+
+
+def recorded_objectives(done: Evaluation) -> dict[str, float]:
+    errors = {"standard_error": done.errors["fitness"]} if done.errors else {}
+    return {**done.objectives, **errors, **done.measures}
 
 
 def record() -> None:

@@ -12,10 +12,12 @@ import pytest
 import torch
 from tiny_networks import SETTINGS, digits, gene_spec, gene_unit
 
+from spenser_gee.config import Config, Training
 from spenser_gee.data import SharedImages
 from spenser_gee.errors import InputError
 from spenser_gee.fitness.task import choose_device
-from spenser_gee.fitness.worker import make_evaluate, resolve_budget
+from spenser_gee.fitness.trained import resolve_budget
+from spenser_gee.fitness.worker import make_evaluate
 from spenser_gee.phenotype.spec import LIF, Conv, MaxPool, NetworkSpec
 from spenser_gee.training.saved import load_network
 from spenser_gee.training.train import Budget
@@ -32,16 +34,17 @@ INNER = {
 
 def worker(inherit: str = "trained", training: dict[str, Any] | None = None) -> Any:
     shared = SharedImages(digits().train)
-    values = {
+    config = {
+        "name": "worker",
+        "grammar": "none",
         "data": dataclasses.asdict(SETTINGS),
-        "images": shared.address,
-        "classes": 10,
         "initialisation": {**INNER, "inherit": inherit},
-        "training": {"memory_mb": None, "precision": "float32", **(training or {"steps": 4})},
+        "training": {"memory_mb": None, **(training or {"steps": 4})},
     }
+    values = {"config": Config.from_dict(config).to_dict(), "images": shared.address, "classes": 10}
     # As they travel to a worker process.
     plain = json.loads(json.dumps(values))
-    return make_evaluate(**plain, seed=0, device="cpu", backend="plain", threads=1)
+    return make_evaluate(**plain, device="cpu", backend="plain", threads=1)
 
 
 def payload(path: Path, spec: NetworkSpec, parent: Path | None = None, seed: int = 5) -> dict[str, Any]:
@@ -106,12 +109,12 @@ def test_a_parent_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("training", "budget"),
     [
-        ({"epochs": 3, "steps": None, "seconds": None}, Budget(steps=21)),
-        ({"epochs": None, "steps": 5, "seconds": None}, Budget(steps=5)),
-        ({"epochs": None, "steps": None, "seconds": 2.5}, Budget(seconds=2.5)),
+        (Training(epochs=3), Budget(steps=21)),
+        (Training(steps=5), Budget(steps=5)),
+        (Training(seconds=2.5), Budget(seconds=2.5)),
     ],
 )
-def test_budgets(training: dict[str, Any], budget: Budget) -> None:
+def test_budgets(training: Training, budget: Budget) -> None:
     assert resolve_budget(training, 7) == budget
 
 

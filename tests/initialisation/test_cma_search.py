@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spenser_gee.config import Initialisation
 from spenser_gee.initialisation.cma_search import (
     BETA_UNIT,
     FULL_UP_TO,
     Centre,
     CMAResult,
-    CMASettings,
     _make_strategy,
     search_starts,
+    separable,
 )
 from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy
 from spenser_gee.initialisation.start import GeneStart
@@ -39,7 +40,9 @@ def distance(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
 
 
 def search(generations: int = 60, seed: int = 1, terms: str = "L") -> CMAResult:
-    return search_starts(CENTRE, distance, CMASettings(generations, 8, terms), seed)
+    return search_starts(
+        CENTRE, distance, Initialisation(generations=generations, population=8, terms=terms), seed
+    )
 
 
 def test_it_minimises() -> None:
@@ -102,17 +105,17 @@ def test_numpys_global_generator_plays_no_part() -> None:
 
 
 def test_covariance_by_dimension() -> None:
-    settings = CMASettings(1, 4)
-    assert not settings.separable(FULL_UP_TO)
-    assert settings.separable(FULL_UP_TO + 1)
-    assert CMASettings(1, 4, covariance="separable").separable(2)
-    assert not CMASettings(1, 4, covariance="full").separable(10**4)
+    settings = Initialisation(generations=1, population=4)
+    assert not separable(settings, FULL_UP_TO)
+    assert separable(settings, FULL_UP_TO + 1)
+    assert separable(Initialisation(covariance="separable"), 2)
+    assert not separable(Initialisation(covariance="full"), 10**4)
 
 
 @pytest.mark.parametrize(("g", "separable"), [(3, False), (12, True)])
 def test_pycma_learns_what_the_settings_say(g: int, separable: bool) -> None:
     centre = Centre(1.0, 2.0, np.zeros((g, g)), 0.1)
-    strategy = _make_strategy(centre, CMASettings(3, 6), seed=0)
+    strategy = _make_strategy(centre, Initialisation(generations=3, population=6), seed=0)
     for _ in range(3):
         points = strategy.ask()
         strategy.tell(points, [float((np.asarray(p) ** 2).sum()) for p in points])
@@ -141,7 +144,7 @@ def test_first_samples_are_draws_of_the_plain_start() -> None:
         drawn.extend(starts)
         return distance(starts, generation)
 
-    search_starts(CENTRE, keep, CMASettings(1, 300), seed=0)
+    search_starts(CENTRE, keep, Initialisation(generations=1, population=300), seed=0)
     values = np.array([s.G for s in drawn])
     assert abs(values.mean()) < 0.02
     assert values.std() == pytest.approx(0.2, rel=0.1)
@@ -155,7 +158,7 @@ def test_every_start_has_a_seed_of_its_own() -> None:
         seeds.extend(s.seed for s in starts)
         return distance(starts, generation)
 
-    search_starts(CENTRE, keep, CMASettings(3, 5), seed=0)
+    search_starts(CENTRE, keep, Initialisation(generations=3, population=5), seed=0)
     assert len(set(seeds)) == 15
 
 
@@ -165,14 +168,16 @@ def test_dead_starts_are_never_the_best() -> None:
     def half_dead(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
         return [DEAD if next(numbers) % 2 else t for t in distance(starts, generation)]
 
-    found = search_starts(CENTRE, half_dead, CMASettings(3, 6), seed=0)
+    found = search_starts(CENTRE, half_dead, Initialisation(generations=3, population=6), seed=0)
     assert found.best_terms is not None
     assert not found.best_terms.dead
     assert [row["dead"] for row in found.history] == [3.0, 3.0, 3.0]
 
 
 def test_all_dead() -> None:
-    found = search_starts(CENTRE, lambda starts, t: [DEAD] * len(starts), CMASettings(2, 4), seed=0)
+    found = search_starts(
+        CENTRE, lambda starts, t: [DEAD] * len(starts), Initialisation(generations=2, population=4), seed=0
+    )
     assert found.best is None
     assert [row["dead"] for row in found.history] == [4.0, 4.0]
     assert all("loss" not in row for row in found.history)
@@ -182,7 +187,9 @@ def test_a_last_generation_of_the_dead_keeps_the_best_before() -> None:
     def dying(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
         return distance(starts, generation) if generation < 2 else [DEAD] * len(starts)
 
-    two, three = (search_starts(CENTRE, dying, CMASettings(n, 6), seed=0) for n in (2, 3))
+    two, three = (
+        search_starts(CENTRE, dying, Initialisation(generations=n, population=6), seed=0) for n in (2, 3)
+    )
     assert two.best is not None
     assert three.best is not None
     np.testing.assert_array_equal(two.best.G, three.best.G)

@@ -14,7 +14,7 @@ import torch
 from tiny_networks import HEAD, dropout_spec, equal_states, gene_spec, gene_unit, network_of, plan_of, task
 
 from spenser_gee.initialisation import evolve
-from spenser_gee.initialisation.evolve import InnerRecord, InnerSettings, ParentGenes, Trial, evolve_start
+from spenser_gee.initialisation.evolve import Initialisation, InnerRecord, ParentGenes, Trial, evolve_start
 from spenser_gee.initialisation.inherit import inherited_genes
 from spenser_gee.initialisation.objective import DEAD, Terms
 from spenser_gee.initialisation.parent import parent_genes, start_to_save
@@ -24,8 +24,8 @@ from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.spec import LIF, Conv, NetworkSpec
 from spenser_gee.training.saved import load_network, save_network
 
-FREE = InnerSettings(generations=2, population=4, steps=1, budget_share=None)
-OFF = dataclasses.replace(FREE, terms="off")
+FREE = Initialisation(generations=2, population=4, steps=1, budget_share=None)
+OFF = FREE.model_copy(update={"terms": "off"})
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def one_after_the_other() -> Iterator[None]:
 
 def evolved(
     spec: NetworkSpec,
-    settings: InnerSettings = FREE,
+    settings: Initialisation = FREE,
     seed: int = 3,
     steps: int | None = None,
     parent: ParentGenes | None = None,
@@ -62,7 +62,7 @@ def rebuilt(spec: NetworkSpec, start: GeneStart) -> SpikingNetwork:
 @pytest.mark.parametrize("kind", [gene_spec, dropout_spec])
 def test_training_starts_from_exactly_the_recorded_start(terms: str, kind: type) -> None:
     # The evolved one has to be chosen at least once for this to say something: no guard.
-    settings = dataclasses.replace(FREE, terms=terms, guard_batches=0)
+    settings = FREE.model_copy(update={"terms": terms, "guard_batches": 0})
     network, record = evolved(kind(), settings)
     assert record.chosen == ("plain" if terms == "off" else "evolved")
     assert record.start is not None
@@ -82,7 +82,7 @@ def test_equal_arguments_give_equal_starts() -> None:
     torch.manual_seed(99)  # the global generator plays no part
     second, again = evolved(dropout_spec())
     assert equal_states(first, second)
-    assert record.to_dict() == again.to_dict()
+    assert (record.remarks(), record.history) == (again.remarks(), again.history)
     other, _ = evolved(dropout_spec(), seed=4)
     assert not equal_states(first, other)
 
@@ -99,7 +99,7 @@ def test_equal_starts_get_equal_terms_in_a_generation() -> None:
 
 
 def test_random_is_the_papers() -> None:
-    network, record = evolved(gene_spec(genes=20), dataclasses.replace(FREE, terms="random"))
+    network, record = evolved(gene_spec(genes=20), FREE.model_copy(update={"terms": "random"}))
     assert record.chosen == "random"
     assert record.start is not None
     assert (record.start.beta1, record.start.beta2) == (1.0, math.inf)
@@ -135,7 +135,7 @@ def test_the_share_is_kept(monkeypatch: pytest.MonkeyPatch, steps: int, share: f
     monkeypatch.setattr(evolve, "train", counting)
     network = network_of(gene_spec(gene_unit(2, stride=2), gene_unit(2)))
     network.register_forward_hook(lambda *_: passes.update(forward=passes["forward"] + 1))
-    settings = InnerSettings(generations=3, population=4, steps=4, budget_share=share, guard_batches=guard)
+    settings = Initialisation(generations=3, population=4, steps=4, budget_share=share, guard_batches=guard)
     record = evolve_start(network, network.plan, task().evo_train, settings, steps, 0)
     # Forward passes outside of training steps, counted apart from what the record says.
     spent = passes["train"] + (passes["forward"] - passes["train"]) / 3
@@ -149,7 +149,7 @@ def test_the_share_is_kept(monkeypatch: pytest.MonkeyPatch, steps: int, share: f
 
 
 def test_a_larger_budget_buys_more() -> None:
-    settings = InnerSettings(generations=3, population=4, steps=8)
+    settings = Initialisation(generations=3, population=4, steps=8)
     bought = []
     for steps in (370, 450, 600, 800, 1000, 2000):
         fitted = evolve._fit_to_budget(settings, steps)
@@ -159,17 +159,17 @@ def test_a_larger_budget_buys_more() -> None:
     assert bought[0] == (4, 1)
     assert bought[-1] == (8, 3)
     assert evolve._fit_to_budget(settings, None) == settings
-    uncapped = dataclasses.replace(settings, budget_share=None)
+    uncapped = settings.model_copy(update={"budget_share": None})
     assert evolve._fit_to_budget(uncapped, 1) == uncapped
 
 
 def test_fewer_steps_than_say_anything_are_not_bought() -> None:
-    settings = InnerSettings(generations=5, population=4, steps=8, budget_share=1.0)
+    settings = Initialisation(generations=5, population=4, steps=8, budget_share=1.0)
     # One generation after four steps, and the guard after eight: 4 (4 + 2/3) + 2 (8 + 1).
     assert evolve._fit_to_budget(settings, 36) is None
-    assert evolve._fit_to_budget(settings, 37) == dataclasses.replace(settings, generations=1, steps=4)
+    assert evolve._fit_to_budget(settings, 37) == settings.model_copy(update={"generations": 1, "steps": 4})
     # Who asks for a loss at birth gets it.
-    at_birth = dataclasses.replace(settings, steps=0)
+    at_birth = settings.model_copy(update={"steps": 0})
     assert evolve._fit_to_budget(at_birth, 36) == at_birth
 
 
@@ -228,7 +228,7 @@ def test_dead_starts_are_marked() -> None:
 
 def test_past_the_deadline_nothing_is_trained() -> None:
     begin = time.monotonic()
-    long = dataclasses.replace(FREE, steps=10**6)
+    long = FREE.model_copy(update={"steps": 10**6})
     _, record = evolved(gene_spec(), long, deadline=begin + 0.3)
     assert time.monotonic() - begin < 5
     assert record.start is not None
@@ -239,7 +239,7 @@ def test_past_the_deadline_nothing_is_trained() -> None:
 
 def test_the_record_is_json_able() -> None:
     _, record = evolved(gene_spec())
-    values = json.loads(json.dumps(record.to_dict(), allow_nan=False))
+    values = json.loads(json.dumps({"start": record.remarks(), "inner": record.history}, allow_nan=False))
     assert values["start"]["chosen"] in ("plain", "evolved")
     assert set(values["start"]["guard"]) == {"plain", "evolved"}
     assert len(values["inner"]) == 2
@@ -261,8 +261,8 @@ def parent_of(spec: NetworkSpec) -> ParentGenes:
 PARENT, CHILD = gene_spec(), gene_spec(gene_unit(7), gene_unit(5, stride=2), gene_unit(6))
 
 
-def with_inherit(inherit: str, terms: str = "off") -> InnerSettings:
-    return dataclasses.replace(FREE, terms=terms, inherit=inherit)  # type: ignore[arg-type]
+def with_inherit(inherit: str, terms: str = "off") -> Initialisation:
+    return FREE.model_copy(update={"terms": terms, "inherit": inherit})  # type: ignore[arg-type]
 
 
 def test_inherit_none() -> None:
@@ -314,7 +314,7 @@ def test_another_number_of_genes_inherits_nothing() -> None:
 def test_the_search_goes_on_from_inherited_genes() -> None:
     parent = parent_of(PARENT)
     network, record = evolved(
-        CHILD, dataclasses.replace(with_inherit("trained", "L"), guard_batches=0), parent=parent
+        CHILD, with_inherit("trained", "L").model_copy(update={"guard_batches": 0}), parent=parent
     )
     assert record.chosen == "evolved"
     inherited = inherited_genes(parent.plan, parent.tensors, network.plan)

@@ -31,7 +31,7 @@ def test_a_run_comes_back(finished: Path, tmp_path: Path) -> None:
         final = run.final()
         best = run.best_before(run.generations_done())
         assert best is not None
-        curve = dict(run.evaluations(best[0]))[best[1]].details["curve"]
+        curve = dict(run.evaluations(best[0]))[best[1]].curve
         inner = run.rows(
             "SELECT * FROM inner WHERE candidate_id = ? ORDER BY generation, cma_generation", best[0]
         )

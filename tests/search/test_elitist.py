@@ -7,7 +7,7 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_space import Bits, evaluator, one_max, toy_space
+from toy_space import Bits, best_of, evaluator, one_max, toy_space
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.search import Candidate, MemoryRecord, OnePlusLambda, RandomSearch, Stops, run_search
@@ -24,41 +24,42 @@ def complete(fitness: float) -> Evaluation:
 
 
 FAILED = Evaluation("failed", reason="crash")
-PARENT = Elite(candidate(0), (5.0, 7.0))
+PARENT = Elite(candidate(0), (5.0, 7.0), 3)
+NOW = 4
 
 
 def test_a_better_newcomer_replaces_the_parent() -> None:
     evaluated = [(candidate(0), complete(5.0)), (candidate(1), complete(6.0)), (candidate(2), complete(8.0))]
-    assert select(PARENT, evaluated) == Elite(candidate(2), (8.0,))
+    assert select(PARENT, evaluated, NOW) == Elite(candidate(2), (8.0,), NOW)
 
 
 def test_an_equal_newcomer_replaces_the_parent_and_the_first_of_equals_wins() -> None:
     evaluated = [(candidate(2), complete(5.0)), (candidate(0), complete(5.0)), (candidate(1), complete(5.0))]
-    assert select(PARENT, evaluated) == Elite(candidate(1), (5.0,))
+    assert select(PARENT, evaluated, NOW) == Elite(candidate(1), (5.0,), NOW)
 
 
 def test_the_parent_stays_by_its_fitness_on_this_draw_however_lucky_it_was() -> None:
-    lucky = Elite(candidate(0), (99.0,))
+    lucky = Elite(candidate(0), (99.0,), 3)
     stays = [(candidate(0), complete(5.0)), (candidate(1), complete(4.9))]
     goes = [(candidate(0), complete(5.0)), (candidate(1), complete(5.1))]
-    assert select(lucky, stays) == Elite(candidate(0), (99.0, 5.0))
-    assert select(lucky, goes) == Elite(candidate(1), (5.1,))
+    assert select(lucky, stays, NOW) == Elite(candidate(0), (99.0, 5.0), NOW)
+    assert select(lucky, goes, NOW) == Elite(candidate(1), (5.1,), NOW)
 
 
 def test_a_parent_whose_evaluation_fails_is_compared_by_its_mean() -> None:
-    assert select(PARENT, [(candidate(0), FAILED), (candidate(1), complete(5.9))]) == PARENT
-    assert select(PARENT, [(candidate(0), FAILED), (candidate(1), FAILED)]) == PARENT
-    replaced = select(PARENT, [(candidate(0), FAILED), (candidate(1), complete(6.0))])
-    assert replaced == Elite(candidate(1), (6.0,))
+    assert select(PARENT, [(candidate(0), FAILED), (candidate(1), complete(5.9))], NOW) == PARENT
+    assert select(PARENT, [(candidate(0), FAILED), (candidate(1), FAILED)], NOW) == PARENT
+    replaced = select(PARENT, [(candidate(0), FAILED), (candidate(1), complete(6.0))], NOW)
+    assert replaced == Elite(candidate(1), (6.0,), NOW)
 
 
 def test_an_evaluation_taken_over_from_another_draw_does_not_compete() -> None:
     evaluated = [(candidate(0), complete(5.0)), (candidate(9), taken_over(complete(50.0), 3))]
-    assert select(PARENT, evaluated) == Elite(candidate(0), (5.0, 7.0, 5.0))
+    assert select(PARENT, evaluated, NOW) == Elite(candidate(0), (5.0, 7.0, 5.0), NOW)
 
 
 def test_without_parent_and_complete_evaluations_there_is_no_elite() -> None:
-    assert select(None, [(candidate(1), FAILED)]) is None
+    assert select(None, [(candidate(1), FAILED)], NOW) is None
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 5)), max_size=8), st.one_of(st.none(), st.integers(0, 5)))
@@ -67,7 +68,7 @@ def test_selection_against_a_plain_maximum(newcomers: list[int | None], parent: 
         (candidate(i + 1), FAILED if f is None else complete(float(f))) for i, f in enumerate(newcomers)
     ]
     evaluated.append((candidate(0), FAILED if parent is None else complete(float(parent))))
-    chosen = select(PARENT, evaluated)
+    chosen = select(PARENT, evaluated, NOW)
     bar = 6.0 if parent is None else float(parent)
     good = [f for f in newcomers if f is not None and f >= bar]
     assert chosen is not None
@@ -76,14 +77,14 @@ def test_selection_against_a_plain_maximum(newcomers: list[int | None], parent: 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=10))
 def test_mean_and_standard_error_against_the_standard_library(scores: list[float]) -> None:
-    elite = Elite(candidate(0), tuple(scores))
+    elite = Elite(candidate(0), tuple(scores), 0)
     assert elite.mean == pytest.approx(statistics.mean(scores), abs=1e-9)
     expected = statistics.stdev(scores) / len(scores) ** 0.5
     assert elite.standard_error == pytest.approx(expected, abs=1e-9)
 
 
 def test_one_evaluation_has_no_standard_error() -> None:
-    assert Elite(candidate(0), (1.0,)).standard_error is None
+    assert Elite(candidate(0), (1.0,), NOW).standard_error is None
 
 
 def test_one_plus_lambda_makes_mutants_of_the_parent() -> None:
@@ -95,9 +96,8 @@ def test_one_plus_lambda_makes_mutants_of_the_parent() -> None:
         if generation == 0:
             assert (c.parents, c.origin) == ((), ("sampled",))
         elif c.id >= 4 * generation:  # born in this generation
-            parent = record.generations[generation - 1].best_id
+            parent = record.generations[generation - 1].front[0].id
             assert c.parents == (parent,)
-            assert parent is not None
             differences = sum(a != b for a, b in zip(c.genotype, genotypes[parent], strict=True))
             assert differences == 1
             assert c.origin[0].startswith("flip ")
@@ -129,16 +129,14 @@ def test_the_parent_is_evaluated_again_in_every_generation_on_its_draw() -> None
     strategy = OnePlusLambda(toy_space(), 2, 3)
     record = MemoryRecord()
     state = run_search(strategy, evaluator(), record, stops=Stops(10))
-    best = strategy.best(state)
-    assert best is not None
-    scores = [e.fitness for (_, i), (_, e) in sorted(record.evaluations.items()) if i == best.id]
+    best = best_of(strategy, state)
+    scores = [e.objectives["fitness"] for (_, i), (_, e) in sorted(record.evaluations.items()) if i == best]
     assert state.elite is not None
     assert state.elite.scores == tuple(scores)
     for before, after in zip(record.generations, record.generations[1:], strict=False):
-        assert (after.generation, before.best_id) in record.evaluations
-        if after.best_id is not None:
-            chosen = record.evaluations[after.generation, after.best_id][1]
-            assert after.best_fitness == chosen.fitness
+        assert (after.generation, before.front[0].id) in record.evaluations
+        chosen = record.evaluations[after.generation, after.front[0].id][1]
+        assert after.front[0].latest == chosen.objectives
 
 
 def test_common_noise_of_a_generation_never_costs_progress() -> None:
@@ -146,5 +144,5 @@ def test_common_noise_of_a_generation_never_costs_progress() -> None:
     record = MemoryRecord()
     run_search(strategy, evaluator(one_max), record, stops=Stops(15))
     genotypes = {c.id: c.genotype for c, _ in record.evaluations.values()}
-    ones = [sum(genotypes[s.best_id]) for s in record.generations if s.best_id is not None]
+    ones = [sum(genotypes[s.front[0].id]) for s in record.generations]
     assert ones == sorted(ones)

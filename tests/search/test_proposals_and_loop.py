@@ -19,7 +19,7 @@ from spenser_gee.search import (
     Stops,
     run_search,
 )
-from spenser_gee.search.strategy import taken_over, unbuildable, was_evaluated
+from spenser_gee.search.strategy import Proposal, taken_over, unbuildable
 
 
 def odd(bits: Bits) -> str | None:
@@ -71,8 +71,8 @@ def test_candidates_without_an_evaluation_are_recorded_with_the_reason() -> None
     evaluate = evaluator()
     strategy = RandomSearch(toy_space(2, odd), seed=1, offspring=6, tries=5)
     run_search(strategy, evaluate, record, stops=Stops(3))
-    assert len(evaluate.made) == 2 + 1 + 1  # type: ignore[attr-defined]
-    assert [summary.evaluations for summary in record.generations] == [2, 1, 1]
+    assert len(evaluate.made) == 2  # type: ignore[attr-defined]
+    assert [summary.evaluations for summary in record.generations] == [2]
     seen: dict[Bits, int] = {}
     for (_, candidate_id), (candidate, evaluation) in sorted(record.evaluations.items()):
         if odd(candidate.genotype):
@@ -80,7 +80,7 @@ def test_candidates_without_an_evaluation_are_recorded_with_the_reason() -> None
         elif seen.setdefault(candidate.genotype, candidate_id) != candidate_id:
             assert evaluation.reason == f"same network as candidate {seen[candidate.genotype]}"
             assert evaluation.status == "complete"
-            assert not was_evaluated(evaluation)
+            assert not evaluation.evaluated
     counts = [summary.counts for summary in record.generations]
     assert counts[0]["complete"] - counts[0]["duplicate"] == 2
     assert all(c["complete"] + c["infeasible"] == 6 + (i > 0) for i, c in enumerate(counts))
@@ -89,15 +89,15 @@ def test_candidates_without_an_evaluation_are_recorded_with_the_reason() -> None
 
 def test_an_evaluation_taken_over_keeps_status_and_objectives_but_no_cost() -> None:
     earlier = Evaluation(
-        "complete", {"fitness": 1.0}, {"seconds": 9.0, "parameters": 4.0}, "", {"inner": [1]}
+        "complete", {"fitness": 1.0}, {"seconds": 9.0, "parameters": 4.0}, inner=({"f": 1.0},)
     )
     copy = taken_over(earlier, 3)
-    assert (copy.fitness, dict(copy.cost)) == (1.0, {"parameters": 4.0})
-    assert dict(copy.details) == {"not_evaluated": True, "same_network_as": 3}
+    assert (copy.objectives["fitness"], dict(copy.cost)) == (1.0, {"parameters": 4.0})
+    assert (copy.same_as, copy.evaluated, copy.inner) == (3, False, ())
     failed = taken_over(Evaluation("failed", reason="crash"), 3)
     assert (failed.status, failed.reason) == ("failed", "same network as candidate 3 (failed: crash)")
-    assert was_evaluated(earlier)
-    assert not was_evaluated(unbuildable("too small"))
+    assert earlier.evaluated
+    assert not unbuildable("too small").evaluated
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_a_record_of_another_search_is_refused() -> None:
 
 
 def test_an_evaluator_that_forgets_a_candidate_is_a_bug() -> None:
-    def forgetful(candidates: Sequence[Candidate[Bits]], generation: int) -> Iterator[tuple[int, Evaluation]]:
-        for candidate in candidates[1:]:
-            yield candidate.id, one_max(candidate, generation)
+    def forgetful(proposals: Sequence[Proposal[Bits]], generation: int) -> Iterator[tuple[int, Evaluation]]:
+        for proposal in proposals[1:]:
+            yield proposal.candidate.id, one_max(proposal.candidate, generation)
 
     with pytest.raises(RuntimeError, match=r"no evaluation came for candidates \[0\]"):
         run_search(OnePlusLambda(toy_space(), 1, 4), forgetful, MemoryRecord(), stops=Stops(1))

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from toy_space import Bits, comparable, evaluator, one_max, toy_space
+from toy_space import Bits, best_of, comparable, evaluator, one_max, toy_space
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.rng import stream
 from spenser_gee.search import Candidate, MemoryRecord, OnePlusLambda, RandomSearch, Stops, run_search
 from spenser_gee.search.elitist import ElitistSearch, ElitistState
-from spenser_gee.search.strategy import was_evaluated
 
 Strategy = ElitistSearch[Bits]
 Make = Callable[..., Strategy]
@@ -91,7 +90,7 @@ def test_an_interrupted_generation_is_completed_with_what_is_missing(make: Make,
     assert final == expected
     assert record.evaluations == whole.evaluations
     # Only what was missing is evaluated: not a single evaluation is made twice.
-    assert all(was_evaluated(evaluation) for _, evaluation in whole.evaluations.values())
+    assert all(evaluation.evaluated for _, evaluation in whole.evaluations.values())
     assert len(rest.made) == len(whole.evaluations) - stop_after  # type: ignore[attr-defined]
 
 
@@ -116,12 +115,10 @@ def test_failures_never_become_best_and_the_search_goes_on(make: Make) -> None:
     strategy = make(offspring=3)
     state, record = run(strategy, 30, record, evaluate=evaluator(score))
     complete = {c.id for c, e in record.evaluations.values() if e.status == "complete"}
-    bests = [summary.best_id for summary in record.generations]
+    bests = [summary.front[0].id if summary.front else None for summary in record.generations]
     assert len(set(bests)) > 2
     assert {best for best in bests if best is not None} <= complete
-    best = strategy.best(state)
-    assert best is not None
-    assert best.id in complete
+    assert best_of(strategy, state) in complete
 
 
 def test_while_everything_fails_new_candidates_are_tried(make: Make) -> None:
@@ -129,7 +126,7 @@ def test_while_everything_fails_new_candidates_are_tried(make: Make) -> None:
         return one_max(candidate, generation) if generation == 3 else Evaluation("failed", reason="no")
 
     state, record = run(make(), 4, evaluate=evaluator(score))
-    assert [summary.best_id is None for summary in record.generations] == [True, True, True, False]
+    assert [not summary.front for summary in record.generations] == [True, True, True, False]
     assert [summary.evaluations for summary in record.generations] == [4, 4, 4, 4]
     assert len({candidate.genotype for candidate, _ in record.evaluations.values()}) == 16
     assert state.elite is not None
@@ -139,11 +136,11 @@ def test_no_network_is_evaluated_twice_but_the_best(make: Make) -> None:
     _, record = run(make(offspring=5), 15)
     seen: dict[str, int] = {}
     for (generation, candidate_id), (candidate, evaluation) in record.evaluations.items():
-        if evaluation.details.get("not_evaluated"):
+        if not evaluation.evaluated:
             continue
         if candidate.sentence in seen:
             assert seen[candidate.sentence] == candidate_id
-            assert record.generations[generation - 1].best_id == candidate_id
+            assert record.generations[generation - 1].front[0].id == candidate_id
         seen[candidate.sentence] = candidate_id
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.rng import stream
-from spenser_gee.search import Candidate, Described, Space
+from spenser_gee.search import Candidate, Described, Proposal, Space
 
 Bits = tuple[int, ...]
 
@@ -33,6 +33,12 @@ def toy_space(length: int = 24, infeasible: Callable[[Bits], str | None] = never
     return Space(sample, mutate, describe, list, tuple)
 
 
+def best_of(strategy: Any, state: Any) -> int | None:
+    """The id of the first of the front."""
+    front = strategy.progress(state).front
+    return front[0].id if front else None
+
+
 def one_max(candidate: Candidate[Bits], generation: int) -> Evaluation:
     """Ones, plus noise which all candidates of a generation share."""
     rng = stream(1, "noise", generation)
@@ -43,12 +49,12 @@ def one_max(candidate: Candidate[Bits], generation: int) -> Evaluation:
 
 def evaluator(
     score: Callable[[Candidate[Bits], int], Evaluation] = one_max, order: str = "forward"
-) -> Callable[[Sequence[Candidate[Bits]], int], Iterator[tuple[int, Evaluation]]]:
+) -> Callable[[Sequence[Proposal[Bits]], int], Iterator[tuple[int, Evaluation]]]:
     """An evaluate_generation which also counts its calls in its attribute `made`."""
     made: list[tuple[int, int]] = []
 
-    def evaluate(candidates: Sequence[Candidate[Bits]], generation: int) -> Iterator[tuple[int, Evaluation]]:
-        candidates = list(candidates)
+    def evaluate(proposals: Sequence[Proposal[Bits]], generation: int) -> Iterator[tuple[int, Evaluation]]:
+        candidates = [proposal.candidate for proposal in proposals]
         if order == "backward":
             candidates.reverse()
         elif order == "shuffled":

@@ -12,7 +12,7 @@ from tiny_runs import tiny_config, weights
 from spenser_gee.errors import InputError
 from spenser_gee.genotype import Genotype, genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
-from spenser_gee.session.retrain import retrain
+from spenser_gee.session.final import retrain
 from spenser_gee.session.setup import Setup, set_up
 from spenser_gee.training.saved import load_network
 

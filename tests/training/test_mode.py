@@ -6,8 +6,8 @@ import pytest
 import torch
 from tiny_networks import STEPS, dropout_spec, gene_spec, network_of, task
 
-from spenser_gee.fitness.evaluate import evaluate
-from spenser_gee.initialisation.evolve import InnerSettings
+from spenser_gee.config import Initialisation, Training
+from spenser_gee.fitness.trained import evaluate
 from spenser_gee.phenotype.spec import TET, Adam, CECount, CEMembrane, CERate, Input, MSECount
 from spenser_gee.training.losses import loss_value, needs_membrane
 from spenser_gee.training.mode import PLAIN, Mode, run_network
@@ -17,9 +17,9 @@ HALF = Mode(precision="bfloat16")
 
 
 def test_of_the_configuration() -> None:
-    section = {"epochs": 1, "memory_mb": 3, "precision": "bfloat16", "abandon": True}
+    section = Training(epochs=1, memory_mb=3, precision="bfloat16")
     assert Mode.of_settings(section) == Mode(3 * 1024 * 1024, "bfloat16")
-    assert Mode.of_settings({**section, "memory_mb": None, "precision": "float32"}) == PLAIN
+    assert Mode.of_settings(Training(epochs=1, memory_mb=None)) == PLAIN
 
 
 def test_float32_is_the_network_itself() -> None:
@@ -55,12 +55,12 @@ def _first(output: object) -> torch.Tensor:
 @pytest.mark.parametrize("units", [gene_spec().units[:-1], dropout_spec().units[:-1]])
 def test_it_learns_the_digits(units: tuple[tuple[object, ...], ...]) -> None:
     spec = gene_spec(*units, input=Input("direct"), optimiser=Adam(lr=0.02))  # type: ignore[arg-type]
-    inner = InnerSettings(generations=1, population=4, steps=1, budget_share=None)
+    inner = Initialisation(generations=1, population=4, steps=1, budget_share=None)
     results = [evaluate(spec, task(), Budget(steps=80), inner, 1, mode=mode) for mode in (PLAIN, HALF)]
     whole, half = (done.evaluation for done in results)
     assert half.status == whole.status == "complete"
-    assert half.fitness > 0.4  # chance is 0.1
-    assert half.objectives["loss"] != whole.objectives["loss"]
+    assert half.objectives["fitness"] > 0.4  # chance is 0.1
+    assert half.measures["loss"] != whole.measures["loss"]
     network = results[1].network
     assert network is not None
     assert all(p.dtype == torch.float32 for p in network.parameters())

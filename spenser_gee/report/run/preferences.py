@@ -20,8 +20,8 @@ from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.report.run.facts import ancestors, fitness_of_all, number_of, percent
 from spenser_gee.rng import stream
+from spenser_gee.runs.origin import config_of, grammar_of
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.session.run import config_of, grammar_of
 from spenser_gee.training.saved import load_network
 
 BEST = 10

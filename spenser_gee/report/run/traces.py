@@ -19,8 +19,8 @@ from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.network.lif import lif
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.origin import config_of
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.session.run import config_of
 from spenser_gee.session.setup import data_settings
 from spenser_gee.training.losses import decision_values, needs_membrane
 from spenser_gee.training.mode import Mode, run_network
@@ -94,7 +94,7 @@ def find_subject(run: RunFolder, data_root: str | None) -> Subject | None:
             f"{saved.classes} of {saved.input_shape}",
             "Name the run's own data with --data-root.",
         )
-    mode = Mode.of_settings(config.training.model_dump())
+    mode = Mode.of_settings(config.training)
     if tested is not None:
         images = source_of(data.test, settings, device)
         seed = derive_seed(config.seed, "test")  # as in session/final.py
@@ -119,7 +119,7 @@ def _last_fitness(run: RunFolder, config: Config) -> tuple[float | None, int]:
     if best is None:
         return None, derive_seed(config.seed, "fitness")
     candidate, generation = best
-    accuracy = dict(run.evaluations(candidate))[generation].fitness
+    accuracy = dict(run.evaluations(candidate))[generation].objectives["fitness"]
     return accuracy, derive_seed(derive_seed(config.seed, "generation", generation), "fitness")
 
 

@@ -1,0 +1,157 @@
+"""Fitness by training: from a network's description to its accuracy, or to the reason why it has none."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from spenser_gee.config import Config, Initialisation, Training
+from spenser_gee.evaluation import Evaluation, Status
+from spenser_gee.fitness.evaluator import Candidacy, Evaluated, Evaluator, Task, complete, plan_cost
+from spenser_gee.initialisation.evolve import ParentGenes
+from spenser_gee.initialisation.from_birth import train_from_birth
+from spenser_gee.initialisation.parent import parent_genes, start_to_save
+from spenser_gee.objective import FITNESS, Objective
+from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
+from spenser_gee.phenotype.spec import LIF, NetworkSpec
+from spenser_gee.rng import derive_seed
+from spenser_gee.training.losses import needs_membrane
+from spenser_gee.training.measure import Measurement, measure
+from spenser_gee.training.mode import PLAIN, Mode
+from spenser_gee.training.rival import Rival
+from spenser_gee.training.saved import load_network
+from spenser_gee.training.train import Budget
+
+# Dead networks are looked for after this share of the training: late enough that a slow start is not taken
+# for death, early enough that little is spent on them.
+CHECK_ALIVE_AT = 0.2
+
+
+def make_evaluator(config: Config, task: Task) -> Evaluator:
+    """Trains every candidate within the configuration's budget."""
+    budget = resolve_budget(config.training, task.evo_train.steps_per_epoch)
+    inner, mode = config.initialisation, Mode.of_settings(config.training)
+
+    # All offspring of a generation have the same parent.
+    @functools.lru_cache(maxsize=1)
+    def parent_of(path: str) -> ParentGenes:
+        return parent_genes(load_network(path, task.evo_train.device))
+
+    def run(candidacy: Candidacy, deadline: float) -> Evaluated:
+        inherits = candidacy.parent is not None and inner.inherit != "none"
+        return evaluate(
+            candidacy.spec,
+            task,
+            budget,
+            inner,
+            candidacy.seed,
+            parent=parent_of(candidacy.parent) if inherits and candidacy.parent else None,
+            rival=Rival.of_curve(candidacy.rival, task.evo_train.batch_size) if candidacy.rival else None,
+            mode=mode,
+            objectives=config.strives_for,
+            deadline=deadline,
+        )
+
+    return run
+
+
+def resolve_budget(training: Training, steps_per_epoch: int) -> Budget:
+    """Epochs become steps; steps and seconds stay."""
+    if training.epochs is not None:
+        return Budget(steps=training.epochs * steps_per_epoch)
+    return Budget(training.steps, training.seconds)
+
+
+def evaluate(
+    spec: NetworkSpec,
+    task: Task,
+    budget: Budget,
+    inner: Initialisation,
+    seed: int,
+    *,
+    parent: ParentGenes | None = None,
+    rival: Rival | None = None,
+    mode: Mode = PLAIN,
+    objectives: Sequence[Objective] = (FITNESS,),
+    deadline: float = math.inf,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Evaluated:
+    """Evolves the start of `spec`, trains it on EvoTrain and measures its accuracy on Fitness.
+
+    Everything that is random follows from `seed`; equal arguments give equal results, and networks that are
+    given the same seed see the same batches and the same spike noise. The training is given up if it stays too far
+    behind `rival`.
+    """
+    try:
+        plan = plan_network(spec, task.input_shape, task.classes)
+    except Infeasible as error:
+        return Evaluated(Evaluation("infeasible", reason=str(error)))
+    grown = train_from_birth(
+        plan,
+        task.evo_train,
+        budget,
+        inner,
+        seed,
+        parent=parent,
+        rival=rival,
+        mode=mode,
+        deadline=deadline,
+        check_alive_at=CHECK_ALIVE_AT,
+        on_step=on_step,
+    )
+    cost = {**grown.cost, **plan_cost(plan)}
+    about: dict[str, Any] = {
+        "cost": cost,
+        "curve": grown.training.curve,
+        "inner": grown.start.history,
+        "details": {"start": grown.start.remarks()},
+    }
+    if grown.training.outcome != "complete":
+        return Evaluated(Evaluation(_STATUS[grown.training.outcome], reason=grown.training.reason, **about))
+    measured = time.monotonic()
+    result = measure(
+        grown.network,
+        spec,
+        task.fitness.once(),
+        task.fitness.stimulus(spec, derive_seed(seed, "fitness"), augment=False),
+        mode,
+    )
+    cost["measuring_seconds"] = time.monotonic() - measured
+    about["details"]["firing_rates"] = list(result.firing_rates)
+    evaluation = _measured(result, plan, objectives, about)
+    if evaluation.status != "complete":
+        return Evaluated(evaluation)
+    return Evaluated(evaluation, grown.network, *start_to_save(grown.start.start))
+
+
+# What becomes of a candidate whose training did not end complete.
+_STATUS: dict[str, Status] = {
+    "dead": "infeasible",
+    "abandoned": "abandoned",
+    "timed_out": "timed_out",
+    "not_finite": "failed",
+}
+
+
+def _measured(
+    result: Measurement, plan: Plan, objectives: Sequence[Objective], about: dict[str, Any]
+) -> Evaluation:
+    if not math.isfinite(result.loss):
+        return Evaluation("failed", reason=f"the loss on Fitness is {result.loss}", **about)
+    spiking = isinstance(plan.layers[-1].layer, LIF) and not needs_membrane(plan.spec.loss)
+    if spiking and (last := result.firing_rates[-1]) in (0.0, 1.0):
+        word = (
+            "silent: the output neurons never fire"
+            if last == 0.0
+            else "saturated: the output neurons always fire"
+        )
+        return Evaluation("infeasible", reason=word, **about)
+    figures = {
+        "fitness": result.accuracy,
+        "loss": result.loss,
+        "firing_rate": sum(result.firing_rates) / len(result.firing_rates),
+    }
+    return complete(figures, {"fitness": result.standard_error}, objectives, **about)

@@ -1,0 +1,47 @@
+"""What a run strives for: figures of merit with a name, a direction and a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["maximise", "minimise"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One declared objective.
+
+    unit: in words, for tables and axes; a share has none. of: its value from the figures of an evaluation; None: the
+    figure of its name.
+    """
+
+    name: str
+    direction: Direction = "maximise"
+    unit: str = ""
+    of: Callable[[Mapping[str, float]], float] | None = None
+
+    @property
+    def sign(self) -> float:
+        """1 where larger is better, -1 where smaller is."""
+        return 1.0 if self.direction == "maximise" else -1.0
+
+    def value(self, figures: Mapping[str, float]) -> float:
+        """What these figures give. Raises KeyError where one is missing."""
+        return float(figures[self.name] if self.of is None else self.of(figures))
+
+
+FITNESS = Objective("fitness")
+
+OBJECTIVES: dict[str, Objective] = {
+    objective.name: objective
+    for objective in (
+        FITNESS,
+        Objective("loss", "minimise"),
+        Objective("parameters", "minimise", "numbers"),
+        Objective("macs", "minimise", "multiply-accumulates per time step"),
+        Objective("firing_rate", "minimise", "spikes per neuron and time step"),
+    )
+}
+"""All that a configuration can name. The figures come from the evaluation: its measures and its costs."""

@@ -1,0 +1,111 @@
+"""The candidates of one generation: sent to the executor, recorded, their weights kept in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.execution import Executor, Job
+from spenser_gee.genotype import Genotype
+from spenser_gee.rng import derive_seed
+from spenser_gee.runs.record import RunRecord
+from spenser_gee.runs.store import RunFolder
+from spenser_gee.search import Candidate, GenerationSummary, Proposal, Trained
+from spenser_gee.session.reporter import Reporter, Silent
+from spenser_gee.session.setup import Phenotype, Setup
+
+
+@dataclass(frozen=True, eq=False)
+class GenerationEvaluator:
+    """Sends the candidates of a generation to the executor."""
+
+    setup: Setup
+    folder: RunFolder
+    executor: Executor
+
+    def __call__(
+        self, proposals: Sequence[Proposal[Genotype]], generation: int
+    ) -> Iterator[tuple[int, Evaluation]]:
+        # One draw for the whole generation: the same weights' seeds, data order and spike noise for all.
+        seed = derive_seed(self.setup.config.seed, "generation", generation)
+        rivals = {p.inherits: self._curve(p.inherits) for p in proposals if p.inherits is not None}
+        jobs = [
+            self._job(proposal, generation, seed, rivals)
+            # The longest first: begun last, one would keep all other workers waiting.
+            for proposal in sorted(proposals, key=lambda p: -_phenotype(p.candidate).plan.macs)
+        ]
+        yield from self.executor.run(jobs)
+
+    def _job(
+        self,
+        proposal: Proposal[Genotype],
+        generation: int,
+        seed: int,
+        rivals: Mapping[Trained, Sequence[Sequence[float]] | None],
+    ) -> Job:
+        candidate, parent = proposal.candidate, proposal.inherits
+        # The parent itself is never given up: the others are compared with it.
+        follows = parent is not None and parent[0] != candidate.id
+        return Job(
+            candidate.id,
+            {
+                "spec": _phenotype(candidate).spec.to_dict(),
+                "sentence": candidate.sentence,
+                "seed": seed,
+                "parent": None if parent is None else str(self.folder.weights_path(*parent)),
+                "save": str(self.folder.weights_path(candidate.id, generation)),
+                "rival": rivals[parent] if follows and parent is not None else None,
+            },
+        )
+
+    def _curve(self, parent: Trained) -> Sequence[Sequence[float]] | None:
+        """The parent's learning curve in an earlier generation: it is known before this one begins, so that neither
+        the order of the results nor the number of workers changes what is given up."""
+        if not self.setup.config.training.abandon:
+            return None
+        number, generation = parent
+        with self.folder.trusting():
+            curve = dict(self.folder.evaluations(number))[generation].curve
+            # An earlier version recorded no accuracies: then nothing is given up yet.
+            if not curve or any(len(entry) != 3 for entry in curve):
+                return None
+            return [[int(step), float(loss), float(accuracy)] for step, loss, accuracy in curve]
+
+
+def _phenotype(candidate: Candidate[Genotype]) -> Phenotype:
+    found = candidate.payload
+    assert isinstance(found, Phenotype)
+    return found
+
+
+class SessionRecord(RunRecord):
+    """Records, reports, and keeps the weight files in order."""
+
+    def __init__(self, setup: Setup, folder: RunFolder, reporter: Reporter | None = None) -> None:
+        super().__init__(folder, Genotype.to_json)
+        self._setup, self._run, self._reporter = setup, folder, reporter or Silent()
+
+    def evaluation(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
+        """See `Record.evaluation`."""
+        super().evaluation(candidate, generation, evaluation)
+        self._reporter.candidate(candidate, generation, evaluation)
+
+    def generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
+        """See `Record.generation`."""
+        super().generation(summary, state)
+        order_weights(self._setup, self._run, self._setup.strategy.state_from_json(state))
+        self._reporter.generation(summary)
+
+
+def order_weights(setup: Setup, folder: RunFolder, state: Any) -> None:
+    """Publishes the best and the last weights, and removes those that nothing needs any more."""
+    done = folder.generations_done()
+    front, last = setup.strategy.progress(state).front, folder.last_trained(done)
+    if front:
+        folder.publish_weights(folder.weights_path(front[0].id, front[0].trained), folder.best_weights)
+    if last is not None:
+        folder.publish_weights(folder.weights_path(*last), folder.last_weights)
+    # One of a begun generation may become the best.
+    folder.keep_weights([*setup.strategy.needed(state), *folder.trained_since(done)])
