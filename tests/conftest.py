@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

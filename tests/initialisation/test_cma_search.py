@@ -76,9 +76,8 @@ def all_bits() -> list[list[str]]:
         return [Terms(sum(number * number for number in start), 0.0, 0.0) for start in numbers]
 
     for g, covariance in ((3, "full"), (10, "full"), (12, "separable")):
-        search_starts(
-            Centre(0.5, 1.0, np.zeros((g, g)), 0.2), keep, CMASettings(4, 8, "L", covariance=covariance), 3
-        )
+        settings = Initialisation(generations=4, population=8, terms="L", covariance=covariance)
+        search_starts(Centre(0.5, 1.0, np.zeros((g, g)), 0.2), keep, settings, 3)
     return found
 
 
