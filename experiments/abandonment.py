@@ -1,7 +1,7 @@
 """How often is a training given up that should not have been? The rule replayed over recorded learning curves.
 
     python -m spenser_gee run CONFIG --out runs/NAME --set training.abandon=false        (several, of several seeds)
-    python benchmarks/abandonment.py --group NAME runs/... --group NAME runs/... --out docs/results/abandonment.json
+    python experiments/abandonment.py --group NAME runs/... --group NAME runs/... --out docs/results/abandonment.json
 
 A candidate that would have been given up although its fitness reached the parent's on the same draw, so that it would
 have replaced the parent, is a false kill. Each generation is taken as it was recorded: what a search would have found
