@@ -15,7 +15,7 @@ import spenser_gee
 
 CONFIG = """
 name: bars
-grammar: digits.lark
+grammar: grammars/digits.lark
 data: {dataset: image-folder, root: images, time_steps: 4, batch_size: 16}
 search: {generations: 2, offspring: 2, sizes: {features: [1], classification: [0]}}
 training: {steps: 20}

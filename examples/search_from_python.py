@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
     print(best["sentence"])
 
     saved = spenser_gee.load_network(folder / "final.safetensors")
-    test = spenser_gee.load_dataset("digits").test
+    test = spenser_gee.load_dataset("digits", None).test
     classes = saved.classify(test.images[:10])
     print("ten test images:", classes.tolist(), "labels:", test.labels[:10].tolist())
 

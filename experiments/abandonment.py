@@ -90,13 +90,13 @@ def _generation(
     if best is None:
         return
     rival = Rival.of_curve(dict(folder.evaluations(best[0]))[best[1]].curve, batch_size)
-    rows = folder.rows(
-        "SELECT * FROM evaluations WHERE generation = ? AND evaluated AND status = 'complete'",
-        now["generation"],
-    )
-    done = {row["candidate_id"]: folder.evaluation_of_row(row) for row in rows}
+    done = {
+        candidate: evaluation
+        for candidate, (_, evaluation) in folder.recorded(now["generation"]).items()
+        if evaluation.status == "complete" and evaluation.evaluated
+    }
     # As the search does where the parent's evaluation failed: its mean over the earlier generations.
-    target = done[best[0]].fitness if best[0] in done else before["best_mean"]
+    target = done[best[0]].objectives["fitness"] if best[0] in done else before["best_mean"]
     for candidate, evaluation in done.items():
         if candidate != best[0]:
             yield Recorded(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spenser_gee.config import Config, load_config
+    from spenser_gee.data import load_dataset
     from spenser_gee.errors import InputError
     from spenser_gee.evaluation import Evaluation
     from spenser_gee.genotype import Genotype, genotype_from_sentence, sample_genotype, sentence_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from spenser_gee.phenotype.plan import plan_network
     from spenser_gee.phenotype.spec import NetworkSpec
     from spenser_gee.runs.store import RunFolder
+    from spenser_gee.runs.summary import summarise
     from spenser_gee.session.resume import resume_run
     from spenser_gee.session.start import start_run
     from spenser_gee.training.saved import SavedNetwork, load_network
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Config": "config",
     "load_config": "config",
+    "load_dataset": "data",
     "InputError": "errors",
     "Grammar": "grammar",
     "open_grammar": "phenotype.check",
@@ -48,6 +51,7 @@ _HOMES = {
     "start_run": "session.start",
     "resume_run": "session.resume",
     "RunFolder": "runs.store",
+    "summarise": "runs.summary",
 }
 
 __all__ = [
@@ -64,6 +68,7 @@ __all__ = [
     "decode",
     "genotype_from_sentence",
     "load_config",
+    "load_dataset",
     "load_network",
     "mutate",
     "open_grammar",
@@ -72,6 +77,7 @@ __all__ = [
     "sample_genotype",
     "sentence_of",
     "start_run",
+    "summarise",
 ]
 
 

@@ -7,8 +7,12 @@ raises `InputError`; the command line prints it without a traceback and exits wi
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,7 @@ class Finding:
     def __str__(self) -> str:
         remedy = f"\n    {self.remedy}" if self.remedy else ""
         text = f"{self.place}: {self.problem}{self.place.excerpt()}{remedy}"
-        # Half a surrogate pair (a file name, or "\\ud800" in YAML) could not be printed.
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        return printable(text)
 
 
 class InputError(Exception):
@@ -76,7 +79,77 @@ def input_error(where: str | Place, problem: str, remedy: str = "") -> InputErro
     return InputError(Finding(place, problem, remedy))
 
 
+# Control characters but tab and line feed; halves of surrogate pairs (a file name that is not UTF-8, "\\ud800" in YAML).
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what no terminal and no page can show."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "x"?` for the known word nearest to `word`, or nothing."""
-    matches: Sequence[str] = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'; did you mean "{matches[0]}"?' if matches else ""
+    """`; did you mean "x"?` for the known word nearest to `word`, or nothing.
+
+    Where both look the same, their characters are spelled out.
+    """
+    match = _nearest(word, list(known))
+    return "" if match is None else _question(word, match, match)
+
+
+def nearest_path(path: Path) -> str:
+    """`; did you mean "x"?` for the existing path nearest to one that is not there, or nothing.
+
+    Compares the first name that is missing with the entries of its folder.
+    """
+    try:
+        if not path.name or path.exists():
+            return ""
+        folder, *rest = path.parent, path.name
+        while folder.name and not folder.is_dir():
+            folder, rest = folder.parent, [folder.name, *rest]
+        entries = sorted(entry.name for entry in itertools.islice(folder.iterdir(), _MOST_ENTRIES))
+        # Folders in which the rest of the path is found, if there are any.
+        fitting = [name for name in entries if len(rest) > 1 and folder.joinpath(name, *rest[1:]).exists()]
+    except (OSError, ValueError):
+        return ""
+    word, inner = rest[0], rest[1:] if fitting else []
+    names = [name for name in fitting or entries if name != word]
+    same = [name for name in names if _stem(name) == _stem(word)]
+    match = _nearest(word, same) or next(iter(same), None) or _nearest(word, names)
+    return "" if match is None else _question(word, match, str(folder.joinpath(match, *inner)))
+
+
+def escaped(name: str) -> str:
+    """The name with every character that is not plain ASCII as its code."""
+    return name.encode("unicode_escape").decode("ascii")
+
+
+#: No more entries of a folder than this are compared with a name.
+_MOST_ENTRIES = 5000
+
+
+def _nearest(word: str, names: list[str]) -> str | None:
+    alike = (name for name in names if name != word and _visible(name) == _visible(word))
+    matches: Sequence[str] = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return next(alike, None) or next(iter(matches), None)
+
+
+def _question(word: str, match: str, shown: str) -> str:
+    alike = match != word and _visible(match) == _visible(word)
+    return f'; did you mean "{shown}"{f" ({escaped(match)}, not {escaped(word)})" if alike else ""}?'
+
+
+def _visible(name: str) -> str:
+    """What a reader sees of a name: composed, without characters of no width, every blank alike."""
+    shown = (char for char in unicodedata.normalize("NFKC", name) if not _no_width(char))
+    return " ".join("".join(shown).split())
+
+
+def _no_width(char: str) -> bool:
+    return unicodedata.category(char) == "Cf" or "\ufe00" <= char <= "\ufe0f"
+
+
+def _stem(name: str) -> str:
+    """A file's name without its ending, in small letters."""
+    return name.rpartition(".")[0].casefold() or name.casefold()

@@ -13,7 +13,7 @@ Direction = Literal["maximise", "minimise"]
 class Objective:
     """One declared objective.
 
-    unit: in words, for tables and axes; a share has none. of: its value from the figures of an evaluation; None: the
+    unit: in words, for axes. of: its value from the figures of an evaluation; None: the
     figure of its name.
     """
 
@@ -27,12 +27,17 @@ class Objective:
         """1 where larger is better, -1 where smaller is."""
         return 1.0 if self.direction == "maximise" else -1.0
 
+    @property
+    def label(self) -> str:
+        """For an axis."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
     def value(self, figures: Mapping[str, float]) -> float:
         """What these figures give. Raises KeyError where one is missing."""
         return float(figures[self.name] if self.of is None else self.of(figures))
 
 
-FITNESS = Objective("fitness")
+FITNESS = Objective("fitness", unit="accuracy")
 
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -22,10 +23,21 @@ def _number(value: Any) -> Any:
     return value
 
 
+def whole(value: Any) -> Any:
+    """A whole number written like a real one (1e2, 100.0) is taken as the whole number that it is."""
+    number = _number(value)
+    if not isinstance(number, float) or not math.isfinite(number) or abs(number) >= 2**53:
+        return value  # from 2^53 on, a float may stand for another number than the one that was written
+    if number != int(number):
+        raise ValueError(f"expected a whole number, found {value}")
+    return int(number)
+
+
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Share = Annotated[Real, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
+Whole = Annotated[int, BeforeValidator(whole)]
+Positive = Annotated[Whole, Field(ge=1)]
+NotNegative = Annotated[Whole, Field(ge=0)]
 
 
 class Section(BaseModel):

@@ -74,7 +74,7 @@ def test_the_environment_names_versions_commit_hardware_seed_and_command() -> No
 
 def test_neither_the_run_folder_nor_the_search_nor_the_executors_import_torch() -> None:
     code = (
-        "import sys, spenser_gee.runs.record, spenser_gee.search, spenser_gee.execution.worker\n"
+        "import sys, spenser_gee.runs.summary, spenser_gee.search, spenser_gee.execution.worker\n"
         "import spenser_gee.runs.environment as e; e.describe_environment(1)\n"
         "sys.exit('torch' in sys.modules)"
     )

@@ -156,12 +156,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunFolder]:
             cost = {"training_seconds": 4.0, "start_seconds": 1.0, "measuring_seconds": 0.5}
             execution = {"started": 1000 + started, "finished": 1000 + finished, "worker": str(number % 2)}
             evaluation = Evaluation("complete", {"fitness": 0.5}, cost, details={"execution": execution})
-            folder.write_evaluation(
-                Candidate(number, None, (), (), f"s{number}", f"k{number}"), None, generation, evaluation
+            folder.evaluation(
+                Candidate(number, None, (), (), f"s{number}", f"k{number}"), generation, evaluation
             )
         for generation, (seconds, end) in enumerate([(10.0, 10.0), (8.0, 18.0)]):
             now = 1000.0 + end
-            folder.write_generation(
+            folder.generation(
                 GenerationSummary(generation, 0, 0.5, 0.5, 0.1, 0.5, 2, {}, seconds),
                 {"generation": generation},
             )

@@ -85,7 +85,7 @@ def test_several_problems_at_once(tmp_path: Path) -> None:
             5,
             "data.fitness_share: input should be a finite number",
         ),
-        ("  time_steps: 4", "  time_steps: 4.0", 5, "data.time_steps: input should be a valid integer"),
+        ("  time_steps: 4", "  time_steps: 4.5", 5, "data.time_steps: expected a whole number, found 4.5"),
         ("  time_steps: 4", "  download: 1", 5, "data.download: input should be a valid boolean, found 1"),
         (
             "  offspring: 3",
@@ -145,6 +145,42 @@ def test_numbers_with_an_exponent(tmp_path: Path) -> None:
         assert problems(tmp_path, text)[0][1].startswith("search.seconds: ")
 
 
+@pytest.mark.parametrize("written", ["1e2", "100.0", "1E+2", "1.0e2", "'1e2'"])
+def test_whole_numbers_written_like_real_ones(tmp_path: Path, written: str) -> None:
+    text = BASE.replace("[1, 2]", f"[1, {written}]").replace("steps: 10", f"steps: {written}")
+    text = text.replace("offspring: 3", f"limits: {{macs: {written}}}") + f"seed: {written}\n"
+    config = load(tmp_path, text, f"data.batch_size={written}", "data.channels=3.0")
+    found = [config.seed, config.training.steps, config.search.limits.macs, config.data.batch_size]
+    found += [config.search.sizes["features"][1], config.data.channels]
+    assert found == [100] * 5 + [3]
+    assert all(type(value) is int for value in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        *((written, "expected a whole number, found ") for written in ("1.5", "1e-1", "15e-1")),
+        *((written, "input should be a valid integer, found ") for written in ("1e400", ".nan", "true")),
+        # A float can no longer say which whole number was meant.
+        *((written, "input should be a valid integer, found ") for written in ("1e30", "9007199254740993.0")),
+    ],
+)
+def test_what_is_no_whole_number_is_refused(tmp_path: Path, written: str, problem: str) -> None:
+    found = problems(tmp_path, BASE + "seed: " + written + "\n")
+    assert [(line, text.startswith(f"seed: {problem}")) for line, text in found] == [(11, True)]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_and_a_byte_order_mark(tmp_path: Path, end: str, mark: bytes) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(mark + BASE.replace("\n", end).encode())
+    assert load_config(path) == load(tmp_path)
+    path.write_bytes(mark + BASE.replace("time_steps: 4", "time_steps: x").replace("\n", end).encode())
+    with pytest.raises(InputError, match=r"c\.yaml:5:3: data\.time_steps"):
+        load_config(path)
+
+
 def test_duplicate_keys(tmp_path: Path) -> None:
     text = BASE + "name: again\ndata:\n  dataset: x\n  dataset: y\n"
     found = problems(tmp_path, text)
@@ -166,8 +202,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.yaml", tmp_path, tmp_path / ("x" * 300)):
         with pytest.raises(InputError, match="cannot read the configuration"):
             load_config(path)
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="not a text file"):
+    (tmp_path / "bytes").write_bytes(b"a\xff\xfe")
+    with pytest.raises(InputError, match=r"bytes:1:2: this file is not UTF-8 text"):
         load_config(tmp_path / "bytes")
 
 
@@ -280,7 +316,7 @@ def test_an_override_of_the_budget_replaces_it(tmp_path: Path) -> None:
         ("search..x=1", "unknown key search."),
         ("training.abandon=maybe", "training.abandon: input should be a valid boolean, found 'maybe'"),
         ("training.memory_mb=0", "training.memory_mb: input should be greater than or equal to 1, found 0"),
-        ("training.memory_mb=1.5", "training.memory_mb: input should be a valid integer"),
+        ("training.memory_mb=1.5", "training.memory_mb: expected a whole number, found 1.5"),
         ("training.precision=float16", "training.precision: input should be 'float32' or 'bfloat16'"),
     ],
 )

@@ -13,12 +13,14 @@ from spenser_gee.cli.console import print_json, say
 from spenser_gee.config import load_config
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence, sample_genotype, sentence_of
+from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import Grammar, check_round_trip, space_size
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
 from spenser_gee.phenotype.space import infeasible_share
 from spenser_gee.rng import stream
+from spenser_gee.text import read_text
 
 
 def check_command(path: Path, shape_text: str, classes: int, as_json: bool) -> None:
@@ -61,11 +63,7 @@ def parse_command(path: Path, grammar_path: Path, shape_text: str, classes: int,
     """See `app.grammar_parse`."""
     shape = _shape(shape_text)
     grammar = _open(grammar_path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise input_error(str(path), f"cannot read the network: {error}") from None
-    spec = decode(genotype_from_sentence(grammar, text, str(path)), grammar)
+    spec = decode(genotype_from_sentence(grammar, read_text(path, "network"), str(path)), grammar)
     try:
         plan = plan_network(spec, shape, classes)
     except Infeasible as error:
@@ -112,7 +110,7 @@ def _print_plan(plan: Plan) -> None:
 def config_command(path: Path, overrides: Sequence[str], as_json: bool) -> None:
     """See `app.config_check`."""
     config = load_config(path, overrides)
-    _open(Path(config.grammar))
+    check_sizes(_open(Path(config.grammar)), config.search.sizes)
     values = config.to_dict()
     if as_json:
         print_json(values)

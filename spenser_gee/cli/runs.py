@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from spenser_gee.cli.console import print_json, say
 from spenser_gee.cli.progress import ProgressReporter
 from spenser_gee.cli.show import print_summary
 from spenser_gee.config import load_config
-from spenser_gee.errors import input_error
+from spenser_gee.errors import input_error, printable
 from spenser_gee.grammar import space_size
+from spenser_gee.runs.layout import RunPaths
+from spenser_gee.runs.queries import evaluations
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
 from spenser_gee.session import resume_run, start_run
 from spenser_gee.session.setup import Setup
 
@@ -83,7 +87,7 @@ def _interruptible(action: Callable[[], dict[str, Any]], folder: Path) -> dict[s
     try:
         return action()
     except KeyboardInterrupt:
-        if (folder / "run.sqlite").is_file():
+        if RunPaths(folder).database_file.is_file():
             command = f"python -m spenser_gee resume {shlex.quote(str(folder))}"
             say(f"\nInterrupted; everything evaluated is saved. Go on with:\n  {command}")
         raise
@@ -138,21 +142,14 @@ def _show_result(summary: dict[str, Any], folder: Path, as_json: bool) -> int:
     if as_json:
         print_json(summary)
     else:
-        with RunFolder.open(folder) as run, run.trusting():
-            print_summary(summary, folder)
+        with RunFolder.open(folder) as run:
+            print_summary(summarise(run), folder)
     if summary["best"] is not None:
         return 0
     say(f"error: {folder}: no candidate was complete, so there is no network to train further")
-    for status, reason, count in _reasons(folder):
-        say(f"    {count} {status}: {reason}")
-    return 1
-
-
-def _reasons(folder: Path) -> list[tuple[str, str, int]]:
-    """Why candidates were not complete: the most frequent reasons."""
     with RunFolder.open(folder) as run:
-        rows = run.rows(
-            "SELECT status, reason, count(*) AS n FROM evaluations GROUP BY status, reason"
-            " ORDER BY n DESC, reason LIMIT 5"
-        )
-    return [(row["status"], row["reason"], row["n"]) for row in rows]
+        reasons = Counter((each.status, each.reason) for each in evaluations(run))
+    # The most frequent ones.
+    for (status, reason), count in sorted(reasons.items(), key=lambda item: (-item[1], item[0][1]))[:5]:
+        say(f"    {count} {status}: {printable(reason)}")
+    return 1

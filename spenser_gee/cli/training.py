@@ -12,7 +12,9 @@ from spenser_gee.config import load_config
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
+from spenser_gee.runs.layout import RunPaths
 from spenser_gee.runs.origin import config_of, grammar_of
+from spenser_gee.runs.queries import best_candidate, candidate
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.final import retrain
 from spenser_gee.session.setup import read_sentence, set_up
@@ -32,13 +34,13 @@ def train_command(
         if config_path is not None:
             raise input_error(f"--config {config_path}", "a run folder has its own configuration")
         with RunFolder.open(what) as folder:
-            best = folder.summary()["best"]
+            best = best_candidate(folder)
             if best is None:
                 raise input_error(str(what), "the run has no complete candidate to train")
-            grammar, sentence = grammar_of(folder, config_of(folder)), best["sentence"]
+            grammar, sentence = grammar_of(folder, config_of(folder)), candidate(folder, best).sentence
         # The run has its own copies of its grammar and of the first parent, which plays no part here.
         own = ["grammar=grammar.lark", "search.start=null"]
-        config = load_config(what / "config.yaml", [*overrides, *own])
+        config = load_config(RunPaths(what).config_file, [*overrides, *own])
         genotype = genotype_from_sentence(grammar, sentence, f"{what}: best")
     else:
         if config_path is None:
@@ -81,4 +83,4 @@ def _require_writable(target: Path) -> None:
 
 
 def _target(what: Path) -> Path:
-    return what / "retrained.safetensors" if what.is_dir() else Path(f"{what.stem}.safetensors")
+    return RunPaths(what).retrained_weights if what.is_dir() else Path(f"{what.stem}.safetensors")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spenser_gee.errors import input_error
-from spenser_gee.genotype import genotype_from_sentence
+from spenser_gee.genotype import genotype_from_sentence, sentence_of
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, Plan, Shape, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.twin import dense_twin
 from spenser_gee.runs.origin import config_of, grammar_of
+from spenser_gee.runs.queries import candidate, evaluations, generations
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.setup import read_sentence
 
@@ -56,17 +57,17 @@ class Contender:
 def evolved_contenders(path: Path, name: str, *, kind: Kind = "evolved") -> list[Contender]:
     """The best network of a run and, unless `kind` is random, the best of its first generation where that is another
     one. Raises InputError where the run has no best network."""
-    with RunFolder.open(path) as folder, folder.trusting():
+    with RunFolder.open(path) as folder:
         grammar = grammar_of(folder, config_of(folder))
-        rows = folder.rows("SELECT best_id FROM generations ORDER BY generation")
-        best = rows[-1]["best_id"] if rows else None
+        bests = [finished.best_id for finished in generations(folder)]
+        best = bests[-1] if bests else None
         if best is None:
             raise input_error(
                 str(path), "the run has no complete candidate yet", "Let it finish a generation: resume it."
             )
         spent = _spent(folder)
         found = [replace(_of_candidate(folder, grammar, best, name, kind, path), search=spent)]
-        first = rows[0]["best_id"]
+        first = bests[0]
         if kind == "evolved" and first not in (None, best):
             found.append(
                 _of_candidate(folder, grammar, first, f"{name}-first-generation", "first-generation", path)
@@ -77,7 +78,7 @@ def evolved_contenders(path: Path, name: str, *, kind: Kind = "evolved") -> list
 def _spent(folder: RunFolder) -> dict[str, float]:
     """Evaluations and training steps of a whole search. Equal evaluations need not be equal steps: candidates that
     are given up early cost less."""
-    costs = [row["cost"] for row in folder.rows("SELECT cost_json FROM evaluations WHERE evaluated")]
+    costs = [each.cost for each in evaluations(folder) if each.evaluated]
     steps = sum(cost.get("training_steps", 0.0) + cost.get("start_steps", 0.0) for cost in costs)
     return {"evaluations": len(costs), "steps": steps}
 
@@ -85,20 +86,16 @@ def _spent(folder: RunFolder) -> dict[str, float]:
 def _of_candidate(
     folder: RunFolder, grammar: Grammar, number: int, name: str, kind: Kind, path: Path
 ) -> Contender:
-    sentence = folder.candidate(number)["sentence"]
+    sentence = candidate(folder, number).sentence
     spec = decode(genotype_from_sentence(grammar, sentence, f"{path}: candidate {number}"), grammar)
     return Contender(name, kind, False, f"{path}: candidate {number}", sentence, spec)
 
 
 def backbone(path: Path, grammar: Grammar) -> Contender:
     """A hand-written network. Raises InputError with the place in the file."""
-    spec = decode(read_sentence(path, grammar), grammar)
-    sentence = " ".join(line for line in _lines(path) if not line.startswith("#"))
+    genotype = read_sentence(path, grammar)
+    sentence, spec = sentence_of(genotype, grammar), decode(genotype, grammar)
     return Contender(path.stem, "backbone", False, str(path), sentence, spec)
-
-
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def entrants(found: Sequence[Contender], shape: Shape, classes: int) -> list[Contender]:

@@ -13,7 +13,18 @@ from spenser_gee.errors import nearest
 from spenser_gee.execution.registry import ENGINES, LocalSettings
 from spenser_gee.objective import OBJECTIVES, Objective
 from spenser_gee.search.registry import STRATEGIES, OnePlusLambdaSettings
-from spenser_gee.settings import ByName, Chosen, NotNegative, Positive, Real, Section, Share, shortest
+from spenser_gee.settings import (
+    ByName,
+    Chosen,
+    NotNegative,
+    Positive,
+    Real,
+    Section,
+    Share,
+    Whole,
+    shortest,
+    whole,
+)
 
 
 def _off(value: Any) -> Any:
@@ -33,8 +44,10 @@ class Data(Section):
     root: str | None = None
     download: bool = False
     image_size: Positive | None = None  # image folders: resize to this height and width
-    channels: Literal[1, 3] | None = None  # image folders: convert to grey (1) or colour (3)
-    time_steps: Annotated[int, Field(ge=1, le=1000)] = 10
+    channels: Annotated[Literal[1, 3], BeforeValidator(whole)] | None = (
+        None  # image folders: convert to grey (1) or colour (3)
+    )
+    time_steps: Annotated[Whole, Field(ge=1, le=1000)] = 10
     batch_size: Positive = 64
     train_subset: Positive | None = None  # a stratified subset of the training images for the search
     fitness_share: Annotated[Real, Field(gt=0.0, lt=1.0)] = 0.3
@@ -86,7 +99,7 @@ class Initialisation(Section):
         "L+r1+r2"
     )
     generations: Positive = 5
-    population: Annotated[int, Field(ge=4)] = 8
+    population: Annotated[Whole, Field(ge=4)] = 8
     steps: NotNegative = 8  # training steps before the loss of a start is taken; fewer if the budget is small
     budget_share: Annotated[Real, Field(gt=0.0)] | None = 0.1  # of the training's steps; null = no cap
     lambda1: Annotated[Real, Field(le=0.0)] = -0.7  # fading of r1 (Eq. 16)

@@ -12,6 +12,7 @@ from spenser_gee.config.sections import Config
 from spenser_gee.config.validation import place_of, validated
 from spenser_gee.errors import Finding, InputError, Place, input_error
 from spenser_gee.shipped import shipped_folder
+from spenser_gee.text import read_text
 
 MAX_DEPTH = 30
 MAX_NODES = 10_000
@@ -23,12 +24,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises InputError with every problem found: file:line, the dotted key, what was expected.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text file (UTF-8)"
-        raise input_error(str(path), f"cannot read the configuration: {why}", "Name a YAML file.") from None
-    values, lines = _read_yaml(text, str(path))
+    values, lines = _read_yaml(read_text(path, "configuration"), str(path))
     for override in overrides:
         _apply(override, values, lines)
     config = validated(Config, values, str(path), lines)

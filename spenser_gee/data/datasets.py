@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 from typing import Final
 
+import torch
+
 from spenser_gee.data.digits import load_digits
 from spenser_gee.data.image_data import Dataset
 from spenser_gee.data.image_folder import load_image_folder
-from spenser_gee.data.torchvision_sets import SOURCES, load_torchvision_set, missing_data
-from spenser_gee.errors import input_error, nearest
+from spenser_gee.data.sources import SOURCES, missing_data
+from spenser_gee.data.torchvision_sets import load_torchvision_set
+from spenser_gee.errors import Finding, InputError, Place, input_error, nearest
 
 ROOT_VARIABLE: Final = "SPENSER_GEE_DATA"
 _SOURCES = {source.name: source for source in SOURCES}
@@ -68,7 +71,8 @@ def load_dataset(
         image_size, channels: only for "image-folder", see `load_image_folder`.
 
     Raises:
-        InputError: an unknown name, or missing, damaged or foreign files; it names them and the remedy.
+        InputError: an unknown name, or missing, damaged or foreign files; it names them and the remedy; or images
+            that are all of one class, or all the same.
     """
     name = canonical_name(name)
     if name != "image-folder" and (image_size is not None or channels is not None):
@@ -82,7 +86,29 @@ def load_dataset(
                 'data set "image-folder": no data root is set',
                 f"Set the folder or .tar(.gz) with --data-root, the config's data root, or {ROOT_VARIABLE}.",
             )
-        return load_image_folder(root, image_size, channels)
-    if root is None:
-        raise missing_data(_SOURCES[name], None, [])
-    return load_torchvision_set(_SOURCES[name], root, download)
+        data = load_image_folder(root, image_size, channels)
+    else:
+        if root is None:
+            raise missing_data(_SOURCES[name], None)
+        data = load_torchvision_set(_SOURCES[name], root, download)
+    _check_content(data, str(root))
+    return data
+
+
+def _check_content(data: Dataset, root: str) -> None:
+    """Refuses data whose accuracy says nothing: images of one class, or the same image again and again."""
+    findings = []
+    for name, part in (("training", data.train), ("test", data.test)):
+        first = part.images[0]
+        one_class = bool((part.labels == part.labels[0]).all())
+        # Ends at the first image that differs.
+        one_image = all(torch.equal(part.images[place], first) for place in range(len(part)))
+        if len(part) > 1 and one_class:
+            problem = f'all {len(part)} {name} images are of one class, "{data.classes[int(part.labels[0])]}"'
+            findings.append(Finding(Place(root), problem, "Give images of two or more classes."))
+        if len(part) > 1 and one_image:
+            low, high = int(first.min()), int(first.max())
+            problem = f"all {len(part)} {name} images are the same, with pixels in {low}..{high}"
+            findings.append(Finding(Place(root), problem, "Look at the files: their content may be lost."))
+    if findings:
+        raise InputError(*findings)

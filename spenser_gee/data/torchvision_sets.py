@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +18,13 @@ import numpy as np
 import torch
 
 from spenser_gee.data.image_data import Dataset, ImageData
+from spenser_gee.data.sources import Source, missing_data
 from spenser_gee.data.torchvision_import import import_torchvision
 from spenser_gee.errors import Finding, InputError, Place, input_error
 
 DOWNLOAD_TIMEOUT_SECONDS = 30.0
 _AGAIN = "Delete it and get it again (--set data.download=true fetches missing files)."
 
-
-@dataclass(frozen=True)
-class Source:
-    """Where a data set comes from: torchvision's class, the folder below the root, its home page."""
-
-    name: str
-    torchvision_name: str
-    folder: str
-    home: str
-
-
-SOURCES = (
-    Source(
-        "fashion-mnist",
-        "FashionMNIST",
-        "FashionMNIST/raw",
-        "https://github.com/zalandoresearch/fashion-mnist",
-    ),
-    Source("mnist", "MNIST", "MNIST/raw", "http://yann.lecun.com/exdb/mnist/"),
-    Source("cifar10", "CIFAR10", "cifar-10-batches-py", "https://www.cs.toronto.edu/~kriz/cifar.html"),
-    Source("cifar100", "CIFAR100", "cifar-100-python", "https://www.cs.toronto.edu/~kriz/cifar.html"),
-)
 
 _IDX_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -68,27 +47,16 @@ def load_torchvision_set(source: Source, root: Path, download: bool) -> Dataset:
         _download(source, reader, root)
     absent = _absent(folder, names)
     if absent:
-        raise missing_data(source, folder, absent)
-    return _read_idx_set(source, folder, reader) if idx else _read_cifar(source, root, reader)
-
-
-def missing_data(source: Source, folder: Path | None, absent: list[str]) -> InputError:
-    """The one message about data that are not there. `folder` is None where no data root is set."""
-    if folder is None:
-        problem = f'data set "{source.name}": no data root is set, so its files cannot be looked for'
-    else:
-        packed = [name for name in absent if (folder / f"{name}.gz").is_file()]
-        hint = f" (there, but packed, so unpack with gunzip: {', '.join(packed)})" if packed else ""
-        problem = f'data set "{source.name}": missing {", ".join(absent)}{hint}'
-    remedy = (
-        "Set the data root with --data-root, the config's data root, or SPENSER_GEE_DATA: the files belong "
-        f"in ROOT/{source.folder}. They come from {source.home}; with a network, --set data.download=true fetches them."
-    )
-    return input_error("data root" if folder is None else str(folder), problem, remedy)
+        raise missing_data(source, root, absent)
+    try:
+        return _read_idx_set(source, folder, reader) if idx else _read_cifar(source, root, reader)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+        raise input_error(str(error.filename or folder), problem, _AGAIN) from error
 
 
 def _absent(folder: Path, names: list[str]) -> list[str]:
-    return [name for name in names if not (folder / name).is_file()]
+    return [name for name in names if not os.path.isfile(folder / name)]
 
 
 # ------------------------------------------------------------------------------------------------ download

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spenser_gee.data.image_input import check_images
 from spenser_gee.export import weights
 from spenser_gee.export.words import decision_in_words, ends_with_neurons, input_in_words, program_in_words
 from spenser_gee.network import layers
@@ -39,7 +41,7 @@ _CODINGS = {
 _TEMPLATE = '''\
 """A spiking network, rebuilt with PyTorch and snnTorch: python network.py [IMAGES.npy]
 
-IMAGES.npy: (B, C, H, W), bytes or floats in 0..1; without it one black image is classified.
+IMAGES.npy: (B, C, H, W), integers in 0..255 or floats in 0..1; without it one black image is classified.
 Needs torch, snntorch, safetensors and numpy.
 """
 
@@ -81,6 +83,8 @@ def load_network() -> Network:
     return network
 
 
+{check}
+
 def encode(images: torch.Tensor) -> torch.Tensor:
     return {coding}
 
@@ -88,14 +92,18 @@ def encode(images: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def classify(images: torch.Tensor) -> torch.Tensor:
     """{decision}."""
-    if images.dtype == torch.uint8:
-        images = images.to(torch.float32) * (1 / 255)
-    return load_network()(encode(images.to(torch.float32))).{reduce}(0).argmax(1)
+    check_images(images, SHAPE)
+    values = images.to(torch.float32) * (1 if images.is_floating_point() else 1 / 255)
+    return load_network()(encode(values)).{reduce}(0).argmax(1)
 
 
 if __name__ == "__main__":
     images = np.load(sys.argv[1]) if len(sys.argv) > 1 else np.zeros((1, *SHAPE), np.float32)
-    for label in classify(torch.from_numpy(images)).tolist():
+    try:
+        labels = classify(torch.from_numpy(images)).tolist()
+    except (TypeError, ValueError) as error:
+        sys.exit(f"images: {{error}}")
+    for label in labels:
         print(label)
 '''
 
@@ -248,6 +256,7 @@ def _text(script: Script, source: Path) -> str:
         memories=_indented(script.memories, 8),
         forward=_indented(script.steps, 12),
         output=script.last_membrane if membrane else "x",
+        check=inspect.getsource(check_images),
         coding=_CODINGS[spec.input.coding],
         decision=decision[0].upper() + decision[1:],
         reduce="mean" if membrane else "sum",

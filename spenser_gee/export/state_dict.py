@@ -37,4 +37,5 @@ def write_state_dict(saved: SavedNetwork, source: Path, target: Path) -> list[st
 
 
 def _remarks(script: Script) -> list[str]:
-    return [*script.remarks, "run it: python network.py IMAGES.npy, (B, C, H, W), bytes or floats in 0..1"]
+    how = "run it: python network.py IMAGES.npy, (B, C, H, W), integers in 0..255 or floats in 0..1"
+    return [*script.remarks, how]

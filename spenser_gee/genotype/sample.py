@@ -21,13 +21,15 @@ def sample_unit(grammar: Grammar, rule: str, rng: np.random.Generator) -> Unit:
 def check_sizes(grammar: Grammar, sizes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises InputError where `sizes` names an unknown part or a number of units that it cannot have."""
     findings = []
+    place = Place("search.sizes")
     names = [part.name for part in grammar.parts]
-    for name, counts in sizes.items():
-        place = Place("initial sizes")
-        if name not in names:
-            problem = f'the grammar has no part "{name}"{nearest(name, names)}'
-            findings.append(Finding(place, problem, f"its parts are {', '.join(names)}"))
-            continue
+    if unknown := [name for name in sizes if name not in names]:
+        shown = ", ".join(f'"{name}"' for name in unknown)
+        problem = f"the grammar has no part {shown}{nearest(unknown[0], names)}"
+        remedy = f"use its parts ({', '.join(names)}), or --set search.sizes={{}} for any number of units"
+        findings.append(Finding(place, problem, remedy))
+    for name in (name for name in sizes if name in names):
+        counts = sizes[name]
         part = grammar.part(name)
         wrong = [n for n in counts if type(n) is not int or not part.minimum <= n <= part.maximum]
         if wrong or not counts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Literal as Word
 
 from spenser_gee.errors import Finding, InputError, Place
 from spenser_gee.grammar.model import (
@@ -117,6 +118,41 @@ def _nullable_rules(rules: Mapping[str, Node]) -> set[str]:
     while found := {n for n, body in rules.items() if n not in known and _nullable(body, known)}:
         known |= found
     return known
+
+
+Edge = Word["begins", "ends"]
+
+
+def _at_edge(node: Node, edge: Edge) -> Iterator[Reference]:
+    """The rules with which a node can begin or end."""
+    match node:
+        case Reference():
+            yield node
+        case Repetition(item=item):
+            yield from _at_edge(item, edge)
+        case Alternatives(options=options):
+            for option in options:
+                yield from _at_edge(option, edge)
+        case Sequence(items=items):
+            for item in items if edge == "begins" else reversed(items):
+                yield from _at_edge(item, edge)
+                if not (isinstance(item, Repetition) and item.minimum == 0):
+                    break
+
+
+def recursive_edges(rules: Mapping[str, Node], name: str) -> Iterator[tuple[Edge, Node, Reference]]:
+    """Where a rule begins or ends with itself, if over other rules: the alternative, and the reference in it."""
+    body = rules[name]
+    for edge in ("ends", "begins"):
+        for option in body.options if isinstance(body, Alternatives) else (body,):
+            for reference in _at_edge(option, edge):
+                found, waiting = {reference.rule}, [reference.rule]
+                while waiting:
+                    new = {inner.rule for inner in _at_edge(rules[waiting.pop()], edge)} - found
+                    found |= new
+                    waiting += new
+                if name in found:
+                    yield edge, option, reference
 
 
 def check_rules(rules: Mapping[str, Node], parts: tuple[Part, ...], places: Mapping[str, Place]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from lark import Token, Tree
 from lark.grammar import Symbol, Terminal
 
-from spenser_gee.errors import Finding, InputError, Place, nearest
+from spenser_gee.errors import Finding, InputError, Place, escaped, nearest
 from spenser_gee.grammar.domains import FloatDomain, IntDomain
 from spenser_gee.grammar.lark_loader import Definition, Definitions, bodies
 from spenser_gee.grammar.model import (
@@ -21,8 +21,8 @@ from spenser_gee.grammar.model import (
     Repetition,
     Sequence,
 )
+from spenser_gee.grammar.numbers import NUMBER_PATTERN
 
-NUMBER_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 NUMERIC = ("int", "log_int", "float", "log_float")
 #: The largest count that `~n..m` may name, and the deepest tree of a rule (3 levels a bracket).
 MAX_REPEAT = 1000
@@ -234,7 +234,8 @@ class Converter:
             return self.refuse(place, "this word is empty", "for an optional part write  x?")
         if any(char.isspace() or not char.isprintable() or char in '\\"' for char in text):
             remedy = "a word holds no blanks, quotes or backslashes; write several words"
-            return self.refuse(place, f"{token} is not one word", remedy)
+            hidden = "" if text.isprintable() else f" (written {escaped(text)})"
+            return self.refuse(place, f"{token} is not one word{hidden}", remedy)
         return Literal(text, place)
 
     # -- numeric genes -------------------------------------------------------------------------------

@@ -19,6 +19,14 @@ class Domain(Protocol):
     """The values of one numeric gene."""
 
     @property
+    def lo(self) -> int | float:
+        """The lowest value."""
+
+    @property
+    def hi(self) -> int | float:
+        """The highest value."""
+
+    @property
     def fixed(self) -> bool:
         """Whether the domain holds a single value."""
 

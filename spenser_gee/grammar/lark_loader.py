@@ -27,6 +27,7 @@ from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPat
 
 from spenser_gee.errors import Finding, InputError, Place, input_error, nearest, place_at
 from spenser_gee.shipped import shipped_folder
+from spenser_gee.text import read_text
 
 #: Where `numeric.lark` and the example grammars lie.
 SHIPPED = shipped_folder("grammars")
@@ -141,20 +142,6 @@ def statements(tree: Tree[Token], *kinds: str) -> Iterator[Tree[Token]]:
             yield child
 
 
-def read_text(path: str | Path, what: str = "grammar") -> str:
-    """The text of a UTF-8 file. Raises InputError where there is none."""
-    try:
-        text = Path(path).read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        head = error.object[: error.start].decode("utf-8")
-        place = place_at(str(path), head, len(head))
-        raise input_error(place, "this file is not UTF-8 text", "save it as UTF-8") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise input_error(str(path), f"cannot read this {what} file: {reason}", "check the path") from None
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
 def _parse_raw(text: str, path: str, first: int) -> Tree[Token]:
     """Lark's raw parse of one file. Raises InputError at the place where it fails."""
     if not text.strip():
@@ -231,7 +218,7 @@ class _Reader:
         key = str(target)
         if key in above:
             raise input_error(place, f"{key} imports itself", "remove this %import")
-        known = self.files.get(key) or self.read(read_text(target), key, target.parent, above)
+        known = self.files.get(key) or self.read(read_text(target, "grammar"), key, target.parent, above)
         self._check_names(file, names, known)
 
     def _check_names(self, file: SourceFile, names: list[Token], target: SourceFile) -> None:

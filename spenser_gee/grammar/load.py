@@ -10,11 +10,12 @@ from spenser_gee.errors import Finding, InputError, input_error
 from spenser_gee.grammar.check import check_rules
 from spenser_gee.grammar.convert import Converter, parts_of
 from spenser_gee.grammar.derive import expand, fill_random, plan_of
-from spenser_gee.grammar.lark_loader import Definitions, read_definitions, read_text
+from spenser_gee.grammar.lark_loader import Definitions, read_definitions
 from spenser_gee.grammar.lint import lint
 from spenser_gee.grammar.model import Grammar
 from spenser_gee.grammar.sentence import join_tokens, parse_sentence, sentence_parser
 from spenser_gee.rng import stream
+from spenser_gee.text import read_text
 
 #: Random sentences that every load sends through the parser; `check_round_trip` takes more.
 SAMPLES_AT_LOAD = 25
@@ -25,7 +26,7 @@ def load_grammar(path: str | Path) -> Grammar:
 
     Raises InputError, with the place, for everything that makes it no usable search space.
     """
-    return parse_grammar(read_text(path), str(path), Path(path).parent)
+    return parse_grammar(read_text(path, "grammar"), str(path), Path(path).parent)
 
 
 def parse_grammar(text: str, name: str = "<grammar>", folder: str | Path | None = None) -> Grammar:

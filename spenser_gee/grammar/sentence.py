@@ -13,9 +13,10 @@ from typing import Any
 
 from lark import Lark, Token, Tree
 from lark.exceptions import GrammarError, UnexpectedInput
+from lark.grammar import Rule
 
 from spenser_gee.errors import InputError, Place, input_error, nearest, place_at
-from spenser_gee.grammar.convert import NUMBER_PATTERN
+from spenser_gee.grammar.check import recursive_edges
 from spenser_gee.grammar.derive import (
     CHOICE,
     COUNT,
@@ -31,7 +32,8 @@ from spenser_gee.grammar.derive import (
     expand,
     plan_of,
 )
-from spenser_gee.grammar.model import Grammar, Literal, walk
+from spenser_gee.grammar.model import Grammar, Literal, Number, walk
+from spenser_gee.grammar.numbers import ANY_NUMBER, NUMBER_PATTERN, KindsByValue, OneKind, shared
 
 #: Per part: its name and the genes of its units.
 SentenceGenes = tuple[tuple[str, tuple[Genes, ...]], ...]
@@ -40,8 +42,8 @@ SentenceGenes = tuple[tuple[str, tuple[Genes, ...]], ...]
 class _Deriver:
     """Writes the derived grammar; its names are r<rule>, s<site>, i<site> (a counted item), u<part>."""
 
-    def __init__(self, grammar: Grammar, plan: Plan) -> None:
-        self.grammar, self.plan = grammar, plan
+    def __init__(self, grammar: Grammar, plan: Plan, kinds: OneKind) -> None:
+        self.grammar, self.plan, self.kinds = grammar, plan, kinds
         self.rule_names = {name: f"_r{index}" for index, name in enumerate(plan.rules)}
         self.site_names = {site: f"s{index}" for index, site in enumerate(plan.sites.values())}
         self.words: dict[str, str] = {}
@@ -52,7 +54,8 @@ class _Deriver:
         self._start()
         for name, rule in self.plan.rules.items():
             self.lines.append(f"{self.rule_names[name]}: {self._items(rule.body)}")
-        self.lines.append(f"NUMBER: /{NUMBER_PATTERN}/")
+        self.lines.append(f"{ANY_NUMBER}: /{NUMBER_PATTERN}/")
+        self.lines += [f"%declare {kind}" for kind in self.kinds.names[1:]]
         self.lines += [f"{terminal}: {_quoted(word)}" for word, terminal in self.words.items()]
         for index, pattern in enumerate(self.grammar.ignored):
             escaped = re.sub(r"(?<!\\)((?:\\\\)*)/", r"\1\/", pattern).replace("\n", "\\n")
@@ -94,8 +97,8 @@ class _Deriver:
         return name
 
     def _write_site(self, tag: int, name: str, site: Site, below: Any) -> None:
-        if tag == NUMBER:
-            self.lines.append(f"{name}: NUMBER")
+        if site.domain is not None:
+            self.lines.append(f"{name}: {' | '.join(self.kinds.of(site.domain))}")
         elif tag == CHOICE:
             options = (f"{self._items(option)} -> {name}_{index}" for index, option in enumerate(below))
             self.lines.append(f"{name}: {' | '.join(options)}")
@@ -115,10 +118,8 @@ class SentenceParser:
 
     def __init__(self, grammar: Grammar) -> None:
         self.grammar, self.plan = grammar, plan_of(grammar)
-        self.deriver = _Deriver(grammar, self.plan)
-        self.text = self.deriver.text()
         try:
-            self.lark = Lark(self.text, parser="lalr", strict=True, maybe_placeholders=False)
+            self._build_first()
         except Exception as error:  # beside its own, Lark raises what interegular and re raise
             raise self._build_error(error) from None
         self.terminal_words = {terminal: word for word, terminal in self.deriver.words.items()}
@@ -129,6 +130,30 @@ class SentenceParser:
         self._check_words()
 
     # -- building ----------------------------------------------------------------------------------------
+
+    def _build_first(self) -> None:
+        """The parser, which looks at the values of numbers only where it must: every kind of number enlarges it."""
+        try:
+            self._build(OneKind())
+        except GrammarError as error:
+            if ANY_NUMBER not in str(error):
+                raise
+            found = [rule for rules in self._conflicts(str(error)) for rule in rules]
+            named = {origin for _, _, origin, _ in found}
+            # Where other rules are in conflict over a number that follows, any range may be the one.
+            few = "Reduce/Reduce" in str(error) and all(body == ANY_NUMBER for *_, body in found)
+            sites = [site for site, name in self.deriver.site_names.items() if not few or name in named]
+            self._build(KindsByValue(site.domain for site in sites if site.domain is not None))
+
+    def _build(self, kinds: OneKind) -> None:
+        """Sets `deriver` and `lark`. Raises what Lark raises."""
+        self.deriver = _Deriver(self.grammar, self.plan, kinds)
+        self.text = self.deriver.text()
+        self.lark = self._parser()
+
+    def _parser(self, **options: Any) -> Lark:
+        options |= self.deriver.kinds.options
+        return Lark(self.text, parser="lalr", strict=True, maybe_placeholders=False, **options)
 
     def _build_error(self, error: Exception) -> InputError:
         message = str(error)
@@ -147,7 +172,7 @@ class SentenceParser:
     def _in_words(self, text: str) -> str:
         words = {terminal: f'"{word}"' for word, terminal in self.deriver.words.items()}
         words |= {f"_IGNORED{i}": f"/{p}/" for i, p in enumerate(self.grammar.ignored)}
-        words |= {"$END": "the end of the text", "NUMBER": "a number"}
+        words |= {"$END": "the end of the text", **dict.fromkeys(self.deriver.kinds.names, "a number")}
         rules = {derived: name for name, derived in self.deriver.rule_names.items()}
         sites = {name: f"{site.label}" for site, name in self.deriver.site_names.items()}
         names = {f"u{i}": part.name for i, part in enumerate(self.grammar.parts)}
@@ -166,35 +191,63 @@ class SentenceParser:
         place = part.place if part else self.grammar.place_of("start")
         return "start", place
 
+    def _conflicts(self, message: str) -> list[list[tuple[str, Place, str, str]]]:
+        """Of each conflict that Lark names, the rules: the user's, its place, the derived one and what it holds."""
+        conflicts = []
+        for conflict in message.split("\n\n"):
+            found = re.findall(r"<(\w+) : ([^>]*)>", conflict)
+            rules = [(*self._rule_of(origin), origin, body.strip()) for origin, body in found]
+            conflicts.append(sorted(rules, key=lambda rule: (rule[1].line, rule[1].column, *rule[2:])))
+        # Lark lists both the rules and the conflicts in the order of a set.
+        return sorted(conflicts, key=lambda rules: [(place.line, place.column) for _, place, *_ in rules])
+
     def _reduce_reduce(self, message: str) -> InputError:
-        first = message.split("\n\n")[0]
-        found = re.findall(r"<(\w+) : ([^>]*)>", first)
-        rules = [(self._rule_of(origin), origin, body.strip()) for origin, body in found]
-        # Lark lists them in the order of a set.
-        rules.sort(key=lambda entry: (entry[0][1].line, entry[0][1].column, entry[1]))
-        place = rules[-1][0][1] if rules else self.grammar.beginning
-        if rules and all(body == "NUMBER" for _, _, body in rules):
-            ranges = " and ".join(f"{self._range(origin)} in {rule}" for (rule, _), origin, _ in rules)
-            remedy = "put a word before one of them, or join the ranges"
-            return input_error(place, f"two numeric ranges at one place: {ranges}", remedy)
-        texts = " and ".join(f"`{rule}: {self._in_words(body)}`" for (rule, _), _, body in rules)
+        rules = self._conflicts(message)[0]
+        place = rules[-1][1]
+        numbers = all(body in self.deriver.kinds.names for *_, body in rules)
+        places = {place for _, place, *_ in rules} if numbers else None
+        if recursion := self._recursion([rule for rule, *_ in rules], places):
+            return recursion
+        if numbers:
+            return self._overlap(place, [(rule, origin) for rule, _, origin, _ in rules])
+        texts = " and ".join(f"`{rule}: {self._in_words(body)}`" for rule, _, _, body in rules)
         return input_error(
             place,
             f"ambiguous between {texts}",
             "put a word between the parts, or begin each alternative with a keyword of its own",
         )
 
-    def _range(self, origin: str) -> str:
-        for site, name in self.deriver.site_names.items():
-            if name == origin:
-                return str(site.domain)
-        return "a number"
+    def _recursion(self, names: list[str], numbers: set[Place] | None = None) -> InputError | None:
+        """Of rules in a conflict, the one that repeats itself by recursion; numbers: in an alternative with one of these."""
+        for name in names:
+            edges = recursive_edges(self.grammar.rules, name) if name in self.grammar.rules else ()
+            for edge, option, reference in edges:
+                found = {node.place for node in walk(option) if isinstance(node, Number)}
+                if numbers is None or numbers & found:
+                    side = "right" if edge == "ends" else "left"
+                    problem = f'ambiguous: the rule "{name}" {edge} with itself ({side} recursion), so that one text'
+                    remedy = f"repeat with bounds instead of recursion, in {name} or in start:  item~1..5"
+                    return input_error(reference.place, f"{problem} can be split in several ways", remedy)
+        return None
+
+    def _overlap(self, place: Place, found: list[tuple[str, str]]) -> InputError:
+        """Ranges at one place (rule, derived rule) that no number can tell apart."""
+        sites = {name: site for site, name in self.deriver.site_names.items()}
+        domains = [domain for _, origin in found if (domain := sites[origin].domain) is not None]
+        ranges = " and ".join(f"{domain} in {rule}" for domain, (rule, _) in zip(domains, found, strict=True))
+        problem = f"two numeric ranges at one place: {ranges}, which share {shared(domains)}"
+        remedy = "put a word before one of them, or join the ranges, or move a bound: bounds are inclusive"
+        return input_error(place, problem, remedy)
 
     def _shift_reduce(self, message: str) -> InputError:
         terminal = re.search(r"for terminal (\S+?)\.", message)
         reduced = re.search(r"<(\w+) : ([^>]*)>", message)
         rule, place = self._rule_of(reduced[1]) if reduced else ("start", self.grammar.beginning)
-        word = self._in_words(terminal[1]) if terminal else "the next word"
+        inner = [self._rule_of(word)[0] for word in re.findall(r"_r\d+", reduced[2])] if reduced else []
+        parts = [part.rule for part in self.grammar.parts if rule == "start"]
+        if recursion := self._recursion([rule, *inner, *parts]):
+            return recursion
+        word = self._in_words(terminal[1]).removeprefix("a ") if terminal else "word"
         return input_error(
             place,
             f"ambiguous: after `{rule}: {self._in_words(reduced[2]).strip() if reduced else ''}` the next "
@@ -211,7 +264,8 @@ class SentenceParser:
                     raise input_error(self._place_of_word(word), problem, "choose another word")
             if re.match(NUMBER_PATTERN, word):
                 table = self.lark.parser.parser._parse_table.states
-                if any(terminal in actions and "NUMBER" in actions for actions in table.values()):
+                kinds = set(self.deriver.kinds.names)
+                if any(terminal in actions and kinds & set(actions) for actions in table.values()):
                     problem = f'the word "{word}" stands beside a numeric gene and looks like a number'
                     raise input_error(self._place_of_word(word), problem, "choose another word")
 
@@ -280,9 +334,7 @@ class SentenceParser:
 
     def _located(self, text: str) -> Tree[Token]:
         """The parse tree again, with positions; kept out of the fast path."""
-        options: dict[str, Any] = {"propagate_positions": True, "keep_all_tokens": True}
-        located = Lark(self.text, parser="lalr", strict=True, maybe_placeholders=False, **options)
-        return located.parse(text)
+        return self._parser(propagate_positions=True, keep_all_tokens=True).parse(text)
 
     def _unit_place(self, part_name: str, index: int, text: str, name: str) -> Place:
         parts = [part.name for part in self.grammar.parts]
@@ -323,13 +375,15 @@ class SentenceParser:
         offset = len(text.rstrip()) if ended else (error.pos_in_stream or 0)
         # What the parser would really take next, the end included; the lexer's own list lacks that.
         wanted: set[str] = set(error.interactive_parser.accepts())  # type: ignore[no-untyped-call]
+        if not ended and token is not None and (sites := self._number_sites(error, token, wanted)):
+            return _off_range(sites, token, text, name)
         words = [self.terminal_words[t] for t in sorted(wanted, key=_order) if t in self.terminal_words]
         shown = [f'"{word}"' for word in words]
-        shown += ["a number"] if "NUMBER" in wanted else []
+        shown += ["a number"] if wanted & set(self.deriver.kinds.names) else []
         shown += ["the end of the text"] if "$END" in wanted else []
         if len(shown) > 12:
             shown = [*shown[:11], f"{len(shown) - 11} others"]
-        run = re.match(r"[\w.+-]+|\S", text[offset:])
+        run = re.match(r"([\w.+-]|[^\x00-\x7f\s])+|\S", text[offset:])
         found = "the end of the text" if ended or run is None else f'"{run[0][:40]}"'
         hint = "" if ended or run is None else nearest(run[0][:40], words)
         expected = shown[0] if len(shown) == 1 else " or ".join(shown)
@@ -340,6 +394,18 @@ class SentenceParser:
         elif ended:
             remedy = "the text stops too early; the grammar's start rule gives the parts and their order"
         return input_error(place_at(name, text, offset), problem, remedy)
+
+    def _number_sites(self, error: UnexpectedInput, token: Token, wanted: set[str]) -> list[Site]:
+        """Where a number of another kind could have stood instead of this one."""
+        kinds = set(self.deriver.kinds.names)
+        if token.type not in kinds:
+            return []
+        origins = set()
+        for kind in wanted & kinds:
+            parser = error.interactive_parser.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
+            parser.feed_token(Token(kind, ""))
+            origins |= {rule.origin.name for _, rule in parser.choices().values() if isinstance(rule, Rule)}
+        return [site for site, name in self.deriver.site_names.items() if name in origins]
 
 
 def _items_below(tree: Tree[Token], name: str) -> list[Tree[Token]]:
@@ -355,14 +421,21 @@ def _span(low: int, high: int) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _number(site: Site, token: Any, text: str, name: str) -> Codon:
+def _number(site: Site, token: Token, text: str, name: str) -> Codon:
     assert site.domain is not None
     value = site.domain.read(token)
     if value is None:
-        place = place_at(name, text, token.start_pos)
-        problem = f"{token[:40]} is not {site.domain.describe()} ({site.label})"
-        raise input_error(place, problem, f"the grammar's range is {site.domain}")
+        raise _off_range([site], token, text, name)
     return value
+
+
+def _off_range(sites: list[Site], token: Token, text: str, name: str) -> InputError:
+    """A number outside of all the ranges that are open at its place."""
+    domains = [(domain, site.label) for site in sites if (domain := site.domain) is not None]
+    wanted = " or ".join(dict.fromkeys(f"{domain.describe()} ({label})" for domain, label in domains))
+    ranges = " or ".join(dict.fromkeys(str(domain) for domain, _ in domains))
+    place = place_at(name, text, token.start_pos or 0)
+    return input_error(place, f"{token[:40]} is not {wanted}", f"the grammar's range is {ranges}")
 
 
 @lru_cache(maxsize=64)

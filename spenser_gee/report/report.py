@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from spenser_gee.atomic import write_text
 from spenser_gee.comparison.folder import load_results
-from spenser_gee.errors import input_error
+from spenser_gee.errors import InputError, input_error
 from spenser_gee.report.comparison.sections import comparison_sections
 from spenser_gee.report.drawing.extra import require_libraries
 from spenser_gee.report.drawing.page import GENERATOR, render
@@ -21,26 +21,46 @@ from spenser_gee.report.run.inner_search import inner_search_section
 from spenser_gee.report.run.overview import overview_section, repeat_section
 from spenser_gee.report.run.preferences import preferences_section
 from spenser_gee.report.run.time import time_section
+from spenser_gee.runs.database import DatabaseError
 from spenser_gee.runs.store import RunFolder
 
 # The mark stands among the first lines of a page.
 _HEAD_BYTES = 1000
 
 
-def write_report(run: Path, comparison: Path | None, out: Path, data_root: str | None) -> Path:
+def write_report(
+    run: Path,
+    comparison: Path | None,
+    out: Path,
+    data_root: str | None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Path:
     """Writes the page to `out` and returns it. An earlier report there is replaced, nothing else is.
 
     Args:
         comparison: a comparison's folder, whose results are shown too.
         data_root: where the run's data lie, for what the trained network does with them.
+        warn: gets a message for each section that could not be made.
     Raises InputError.
     """
     require_libraries()
     _require_ours(out)
-    with RunFolder.open(run) as folder, folder.trusting():
-        sections = [section for section in _sections(folder, data_root) if section is not None]
-    if comparison is not None:
-        sections[-1:-1] = comparison_sections(load_results(comparison))
+    results = None if comparison is None else load_results(comparison)
+    with RunFolder.open(run) as folder:
+        makers: dict[str, Callable[[], Iterable[Section | None]]] = {
+            "overview": lambda: [overview_section(folder)],
+            "evolution": lambda: [evolution_section(folder)],
+            "architecture": lambda: [architecture_section(folder)],
+            "activity": lambda: activity_sections(folder, data_root),
+            "family": lambda: [family_section(folder)],
+            "preferences": lambda: [preferences_section(folder)],
+            "inner-search": lambda: [inner_search_section(folder)],
+            "failures": lambda: [failures_section(folder)],
+            "time": lambda: [time_section(folder)],
+            "comparison": lambda: [] if results is None else comparison_sections(results),
+            "repeat": lambda: [repeat_section(folder)],
+        }
+        sections = [section for name, make in makers.items() for section in _made(name, make, warn)]
     page = render(f"Run {folder.path.resolve().name}", sections)
     try:
         write_text(out, page)
@@ -50,17 +70,19 @@ def write_report(run: Path, comparison: Path | None, out: Path, data_root: str |
     return out
 
 
-def _sections(run: RunFolder, data_root: str | None) -> Iterator[Section | None]:
-    yield overview_section(run)
-    yield evolution_section(run)
-    yield architecture_section(run)
-    yield from activity_sections(run, data_root)
-    yield family_section(run)
-    yield preferences_section(run)
-    yield inner_search_section(run)
-    yield failures_section(run)
-    yield time_section(run)
-    yield repeat_section(run)
+def _made(
+    name: str, make: Callable[[], Iterable[Section | None]], warn: Callable[[str], None]
+) -> list[Section]:
+    """The sections, or one that says why there are none. Only without the database there is nothing to report."""
+    try:
+        return [section for section in make() if section is not None]
+    except DatabaseError:
+        raise
+    except Exception as error:
+        why = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        words = f"this section could not be made: {' '.join(why.split())}"
+        warn(f"report: {name}: {words}")
+        return [Section(name.replace("-", " ").capitalize(), name, (f"{words[0].upper()}{words[1:]}",))]
 
 
 def _require_ours(out: Path) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from spenser_gee.errors import input_error
-from spenser_gee.report.run.facts import best_candidate
+from spenser_gee.report.run.inner_search import CURVES
+from spenser_gee.runs.queries import (
+    Curve,
+    DetailedEvaluation,
+    best_candidate,
+    detailed_evaluations,
+    final_result,
+    generations,
+    inner_search,
+    inner_searched,
+)
 from spenser_gee.runs.store import RunFolder
-
-# Keys of an inner search's record, as in report/inner_search.py.
-_INNER = ("f", "loss", "r1", "r2", "sigma", "beta1", "beta2")
 
 
 class Scalar(NamedTuple):
@@ -36,8 +43,7 @@ def write_events(run: RunFolder, folder: Path) -> None:
     _require_empty(folder)
     from torch.utils.tensorboard import SummaryWriter
 
-    with run.trusting():
-        found = list(scalars(run))
+    found = list(scalars(run))
     try:
         with SummaryWriter(str(folder)) as writer:
             for scalar in found:
@@ -68,59 +74,51 @@ def scalars(run: RunFolder) -> Iterator[Scalar]:
     yield from _generations(run)
     best = best_candidate(run)
     if best is not None:
-        yield from _training(run, best)
-        yield from _inner(run, best)
+        made = detailed_evaluations(run, best)
+        yield from _training(made)
+        yield from _inner(run, best, made)
     yield from _final(run)
 
 
 def _generations(run: RunFolder) -> Iterator[Scalar]:
-    for row in run.rows("SELECT * FROM generations ORDER BY generation"):
-        step, time = row["generation"], row["recorded"]
-        for tag, value in (("best", row["best_mean"]), ("mean", row["mean_fitness"])):
+    for row in generations(run):
+        step, time = row.generation, row.recorded
+        for tag, value in (("best", row.best_mean), ("mean", row.mean_value)):
             if value is not None:
                 yield Scalar(f"fitness/{tag}", value, step, time)
-        for status, count in row["counts"].items():
+        for status, count in row.counts.items():
             yield Scalar(f"candidates/{status}", count, step, time)
 
 
-def _training(run: RunFolder, best: int) -> Iterator[Scalar]:
-    row = run.rows(
-        "SELECT details_json, recorded FROM evaluations WHERE candidate_id = ? AND evaluated"
-        " ORDER BY generation DESC LIMIT 1",
-        best,
-    )[0]
-    yield from _curve("best", row["details"], row["recorded"])
+def _training(made: Sequence[DetailedEvaluation]) -> Iterator[Scalar]:
+    last = [each for each in made if each.evaluated][-1]
+    yield from _curve("best", last.curve, last.recorded)
 
 
-def _curve(name: str, details: Mapping[str, Any], time: float) -> Iterator[Scalar]:
-    """Loss and accuracy by step; early versions recorded no accuracy."""
-    for step, *values in details.get("curve", ()):
+def _curve(name: str, curve: Curve, time: float) -> Iterator[Scalar]:
+    for step, *values in curve:
         for tag, value in zip(("loss", "accuracy"), values, strict=False):
             yield Scalar(f"{name}/training_{tag}", value, step, time)
 
 
-def _inner(run: RunFolder, best: int) -> Iterator[Scalar]:
-    rows = run.rows(
-        "SELECT cma_generation, values_json, recorded FROM inner JOIN evaluations USING (candidate_id, generation)"
-        " WHERE candidate_id = ? AND generation = (SELECT min(generation) FROM inner WHERE candidate_id = ?)"
-        " ORDER BY cma_generation",
-        best,
-        best,
-    )
-    for row in rows:
-        for key in _INNER:
-            value = row["values"].get(key)
+def _inner(run: RunFolder, best: int, made: Sequence[DetailedEvaluation]) -> Iterator[Scalar]:
+    first = inner_searched(run).get(best)
+    if first is None:
+        return
+    (time,) = (each.recorded for each in made if each.generation == first)
+    for number, step in enumerate(inner_search(run, best, first)):
+        for key, _, _ in CURVES:
             # A generation without a living start has no values.
-            if value is not None and math.isfinite(value):
-                yield Scalar(f"inner/{key}", value, row["cma_generation"], row["recorded"])
+            if math.isfinite(value := getattr(step, key)):
+                yield Scalar(f"inner/{key}", value, number, time)
 
 
 def _final(run: RunFolder) -> Iterator[Scalar]:
-    rows = run.rows("SELECT result_json, recorded FROM final")
-    if not rows:
+    result = final_result(run)
+    if result is None:
         return
-    result, time = rows[0]["result"], rows[0]["recorded"]
-    yield from _curve("final", result, time)
-    for key in ("test_accuracy", "test_loss"):
-        if result.get(key) is not None:
-            yield Scalar(f"final/{key}", result[key], result.get("epochs", 0), time)
+    time = result.recorded
+    yield from _curve("final", result.curve, time)
+    for tag, value in (("test_accuracy", result.test_accuracy), ("test_loss", result.test_loss)):
+        if value is not None:
+            yield Scalar(f"final/{tag}", value, result.epochs, time)

@@ -1,29 +1,110 @@
-"""What a run began with, as objects: its configuration and its grammar."""
+"""What a run comes from: its configuration, grammar and environment, and the seeds of what is measured in it.
+
+Who measures a network again, as a report does, needs the seed that it was measured with.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spenser_gee.config import Config
 from spenser_gee.errors import input_error
 from spenser_gee.grammar import Grammar, parse_grammar
+from spenser_gee.objective import Objective
 from spenser_gee.phenotype.check import check_words
+from spenser_gee.rng import derive_seed
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.typed import typed
 
 
-def config_of(folder: RunFolder) -> Config:
-    """The configuration of a run. Raises InputError."""
-    name = str(folder.path / "config.yaml")
+@dataclass(frozen=True)
+class Commit:
+    """Of the checkout that the program ran from. changed: whether files differed from it."""
+
+    commit: str
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the run began on."""
+
+    system: str | None = None
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a run began with, as far as it is known; see `environment.describe_environment`."""
+
+    command: tuple[str, ...] = ()
+    seed: int | None = None
+    python: str | None = None
+    backend: str = "plain"
+    packages: Mapping[str, str | None] = field(default_factory=dict)
+    git: Commit | None = None
+    hardware: Hardware = Hardware()
+
+    @property
+    def version(self) -> str:
+        """Of the program."""
+        return str(self.packages.get("spenser-gee"))
+
+
+def environment_of(run: RunFolder) -> Environment:
+    """What the run began with. Raises InputError."""
     try:
-        return Config.from_dict(folder.config(), name)
+        return typed(Environment, run.environment())
+    except ValueError as error:
+        raise input_error(str(run.environment_file), str(error)) from None
+
+
+def config_of(run: RunFolder) -> Config:
+    """The configuration of a run. Raises InputError."""
+    name = str(run.config_file)
+    try:
+        return Config.from_dict(run.config(), name)
     except RecursionError:
         raise input_error(name, "a value contains itself") from None
 
 
-def grammar_of(folder: RunFolder, config: Config) -> Grammar:
+def grammar_of(run: RunFolder, config: Config) -> Grammar:
     """The grammar in a run folder. Raises InputError."""
     # Files that the grammar imports are looked for where it came from.
-    text, name = folder.grammar_text(), str(folder.path / "grammar.lark")
-    grammar = parse_grammar(text, name, Path(config.grammar).parent)
+    grammar = parse_grammar(run.grammar_text(), str(run.grammar_file), Path(config.grammar).parent)
     check_words(grammar)
     return grammar
+
+
+def objective_of(run: RunFolder) -> Objective:
+    """The first declared objective, by which candidates are ranked where one is asked for. Raises InputError."""
+    return config_of(run).strives_for[0]
+
+
+def generation_seed(config: Config, generation: int) -> int:
+    """Of all evaluations of a generation."""
+    return derive_seed(config.seed, "generation", generation)
+
+
+def fitness_seed(config: Config, generation: int) -> int:
+    """Of the spike noise that a generation was measured with on Fitness."""
+    return derive_seed(generation_seed(config, generation), "fitness")
+
+
+def final_seed(config: Config) -> int:
+    """Of the final training."""
+    return derive_seed(config.seed, "final")
+
+
+def test_seed(config: Config) -> int:
+    """Of the spike noise that a network is tested with."""
+    return derive_seed(config.seed, "test")
+
+
+def retraining_seed(config: Config) -> int:
+    """Of a network that is trained anew from its birth."""
+    return derive_seed(config.seed, "retrain")

@@ -1,21 +1,13 @@
-"""The folder of a run: what a run writes, and how it is read back.
-
-config.yaml         the resolved configuration     run.sqlite   everything that happened, see `database`
-grammar.lark        the grammar's text             weights/     trained weights of candidates
-start.net           the first parent, if given
-environment.json    versions, hardware, command    best.safetensors, last.safetensors
-lock                held by the process that writes
-"""
+"""The folder of a run, open: what a run writes, and what it reads to go on. `layout` says what lies in it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -23,23 +15,27 @@ from typing import Any, Literal, Self
 
 import yaml
 
-from spenser_gee.atomic import TEMPORARY_SUFFIX, atomic_path, write_json, write_text
+from spenser_gee.atomic import write_json, write_text
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation, Execution
-from spenser_gee.runs.database import create_database, damaged, open_database, transaction, translated
+from spenser_gee.runs.database import create_database, open_database, transaction, translated, trusting
+from spenser_gee.runs.layout import RunPaths
 from spenser_gee.runs.lock import is_locked, take_lock
-from spenser_gee.runs.summary import evaluations_csv, summarise
+from spenser_gee.runs.weights import WeightFiles
 from spenser_gee.search.record import GenerationSummary
 from spenser_gee.search.strategy import Candidate
 
 EventKind = Literal["start", "resume", "interrupted", "failed", "finished"]
 
 
-class RunFolder:
-    """An open run folder. Make one with `create` (to write) or `open` (to read, or to go on writing)."""
+class RunFolder(WeightFiles):
+    """An open run folder, which is the `search.record.Record` of its search.
+
+    Make one with `create` (to write) or `open` (to read, or to go on writing). What readers ask is in `queries`.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
-        self.path = path
+        super().__init__(path)
         self._connection = connection
         self._lock = lock
 
@@ -63,19 +59,18 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise input_error(str(path), f"no folder can be made here: {error.strerror}") from error
-        lock = take_lock(path / "lock")
+        paths = RunPaths(path)
+        lock = take_lock(paths.lock_file)
         try:
-            write_text(
-                path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-            )
-            write_text(path / "grammar.lark", grammar_text)
+            write_text(paths.config_file, _yaml(config))
+            write_text(paths.grammar_file, grammar_text)
             if start is not None:
-                write_text(path / "start.net", start)
-            write_json(path / "environment.json", environment)
-            (path / "weights").mkdir()
+                write_text(paths.first_parent, start)
+            write_json(paths.environment_file, environment)
+            paths.weights_folder.mkdir()
             # The database comes last: with it the folder is a run folder.
             meta = {"grammar_canonical": grammar_canonical, "grammar_sha256": grammar_sha256}
-            connection = create_database(path / "run.sqlite", meta)
+            connection = create_database(paths.database_file, meta)
         except BaseException as error:
             os.close(lock)
             if isinstance(error, OSError):
@@ -86,17 +81,17 @@ class RunFolder:
     @staticmethod
     def open(path: Path | str, write: bool = False) -> RunFolder:
         """An existing run folder; `write` takes the lock. InputError where it is none, damaged or locked."""
-        path = Path(path)
-        if not path.is_dir():
+        paths = RunPaths(Path(path))
+        if not paths.path.is_dir():
             raise input_error(str(path), "no such folder", "give the folder of a run")
-        if not (path / "run.sqlite").is_file():
+        if not paths.database_file.is_file():
             remedy = "give the folder of a run"
-            if (path / "config.yaml").is_file():
+            if paths.config_file.is_file():
                 remedy = "if its run was stopped before it began, remove the folder and run again"
-            raise input_error(str(path), "not a run folder: it has no run.sqlite", remedy)
-        lock = take_lock(path / "lock") if write else None
+            raise input_error(str(path), f"not a run folder: it has no {paths.database_file.name}", remedy)
+        lock = take_lock(paths.lock_file) if write else None
         try:
-            return RunFolder(path, open_database(path / "run.sqlite", write), lock)
+            return RunFolder(paths.path, open_database(paths.database_file, write), lock)
         except BaseException:
             if lock is not None:
                 os.close(lock)
@@ -122,16 +117,16 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
         try:
-            values = yaml.safe_load(self._text("config.yaml"))
+            values = yaml.safe_load(_text(self.config_file))
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise input_error(str(self.path / "config.yaml"), f"not YAML: {error}") from error
+            raise input_error(str(self.config_file), f"not YAML: {error}") from error
         if not isinstance(values, dict):
-            raise input_error(str(self.path / "config.yaml"), "expected a mapping of sections")
+            raise input_error(str(self.config_file), "expected a mapping of sections")
         return values
 
     def grammar_text(self) -> str:
         """The grammar as the user wrote it."""
-        return self._text("grammar.lark")
+        return _text(self.grammar_file)
 
     def grammar_canonical(self) -> str:
         """The grammar's canonical form at the start of the run."""
@@ -144,23 +139,26 @@ class RunFolder:
     def environment(self) -> dict[str, Any]:
         """What `describe_environment` found at the start."""
         try:
-            values: dict[str, Any] = json.loads(self._text("environment.json"))
+            values: dict[str, Any] = json.loads(_text(self.environment_file))
         except (ValueError, RecursionError) as error:
-            raise input_error(str(self.path / "environment.json"), f"not JSON: {error}") from error
+            raise input_error(str(self.environment_file), f"not JSON: {error}") from error
         if not isinstance(values, dict):
-            raise input_error(str(self.path / "environment.json"), "expected a JSON object")
+            raise input_error(str(self.environment_file), "expected a JSON object")
         return values
 
     def generations_done(self) -> int:
         """How many generations are finished."""
         return int(self.rows("SELECT count(*) AS n FROM generations")[0]["n"])
 
+    def is_running(self) -> bool:
+        """Whether a process is writing this run."""
+        return is_locked(self.lock_file)
+
     # Writing.
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """The configuration that the run goes on with."""
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        write_text(self.path / "config.yaml", text)
+        write_text(self.config_file, _yaml(config))
 
     def adopt_grammar(
         self,
@@ -173,7 +171,7 @@ class RunFolder:
         """Go on under another grammar: candidate id -> (genotype, sentence), and the strategy's state, both
         read with it. What is recorded of an unfinished generation is removed."""
         # The text comes first: stopped in between, the run still sees that its grammar was edited.
-        write_text(self.path / "grammar.lark", text)
+        write_text(self.grammar_file, text)
         with self._writing():
             values = [("grammar_canonical", canonical), ("grammar_sha256", sha256)]
             self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
@@ -196,15 +194,13 @@ class RunFolder:
             self._insert("events", time=time.time(), kind=kind, detail=detail)
 
     def write_final(self, result: Mapping[str, Any]) -> None:
-        """The result of the final training and test (JSON-able; `test_accuracy` is shown by `summary`)."""
+        """The result of the final training and test, JSON-able; readers get it as `queries.Final`."""
         with self._writing():
             self._connection.execute("DELETE FROM final")
             self._insert("final", id=1, result_json=json.dumps(result), recorded=time.time())
 
-    def write_evaluation(
-        self, candidate: Candidate[Any], genotype: Any, generation: int, evaluation: Evaluation
-    ) -> None:
-        """The candidate (if new), its evaluation and the inner search's history, in one transaction."""
+    def evaluation(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
+        """See `Record.evaluation`. The genotype is JSON-able or has `to_json`."""
         with self._writing():
             self._insert(
                 "candidates",
@@ -213,7 +209,7 @@ class RunFolder:
                 generation=generation,
                 parents_json=json.dumps(candidate.parents),
                 origin_json=json.dumps(candidate.origin),
-                genotype_json=json.dumps(genotype),
+                genotype_json=json.dumps(candidate.genotype, default=lambda genotype: genotype.to_json()),
                 sentence=candidate.sentence,
                 phenotype_key=candidate.phenotype_key,
             )
@@ -244,8 +240,8 @@ class RunFolder:
                     values_json=json.dumps(values),
                 )
 
-    def write_generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
-        """A finished generation and the state after it, in one transaction."""
+    def generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
+        """See `Record.generation`."""
         with self._writing():
             self._insert(
                 "generations",
@@ -263,13 +259,53 @@ class RunFolder:
 
     def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
         """The rows of a query. Values of columns named *_json are decoded, and lose that ending."""
-        with translated(self.path / "run.sqlite"):
+        with translated(self.database_file):
             found = self._connection.execute(query, parameters).fetchall()
         with self.trusting():
             return [
                 {_name(key): _decoded(key, value) for key, value in zip(row.keys(), row, strict=True)}
                 for row in found
             ]
+
+    def recorded(self, generation: int) -> dict[int, tuple[str, Evaluation]]:
+        """See `Record.recorded`."""
+        rows = self.rows(
+            "SELECT evaluations.*, candidates.sentence FROM evaluations JOIN candidates ON id = candidate_id"
+            " WHERE evaluations.generation = ? ORDER BY candidate_id",
+            generation,
+        )
+        return {row["candidate_id"]: (row["sentence"], self._evaluation(row)) for row in rows}
+
+    def known(self, candidate_id: int) -> Evaluation | None:
+        """See `Record.known`."""
+        evaluations = self.evaluations(candidate_id)
+        return evaluations[0][1] if evaluations else None
+
+    def evaluations_done(self) -> int:
+        """See `Record.evaluations_done`."""
+        return int(self.rows("SELECT total(evaluations) AS n FROM generations")[0]["n"])
+
+    def seconds_spent(self) -> float:
+        """See `Record.seconds_spent`: of each session from its start or resume to the last thing that it wrote.
+
+        So the time of a killed session counts, and the time between sessions does not.
+        """
+        starts = self.rows(
+            "SELECT time, coalesce(lead(time) OVER (ORDER BY id), 9e999) AS next FROM events"
+            " WHERE kind IN ('start', 'resume') ORDER BY id"
+        )
+        total = 0.0
+        for row in starts:
+            last = self.rows(
+                "SELECT max(time) AS last FROM (SELECT recorded AS time FROM evaluations UNION ALL"
+                " SELECT recorded FROM generations UNION ALL SELECT recorded FROM final UNION ALL"
+                " SELECT time FROM events) WHERE time >= ? AND time < ?",
+                row["time"],
+                row["next"],
+            )[0]["last"]
+            with self.trusting():
+                total += max(last - row["time"], 0.0) if last is not None else 0.0
+        return total
 
     def last_state(self) -> dict[str, Any] | None:
         """The strategy's state after the last finished generation (None: there is none yet)."""
@@ -281,78 +317,32 @@ class RunFolder:
         rows = self.rows("SELECT result_json FROM final")
         return rows[0]["result"] if rows else None
 
-    def candidate(self, candidate_id: int) -> dict[str, Any]:
-        """A row of the candidates table, see `database`. InputError for an unknown id."""
-        rows = self.rows("SELECT * FROM candidates WHERE id = ?", candidate_id)
-        if not rows:
-            last = self.rows("SELECT max(id) AS id FROM candidates")[0]["id"]
-            known = "there is none yet" if last is None else f"ids go from 0 to {last}"
-            raise input_error(str(self.path), f"no candidate {candidate_id}: {known}")
-        return rows[0]
-
     def evaluations(self, candidate_id: int) -> list[tuple[int, Evaluation]]:
         """(generation, evaluation) of a candidate, in order, with its inner history."""
         rows = self.rows("SELECT * FROM evaluations WHERE candidate_id = ? ORDER BY generation", candidate_id)
-        return [(row["generation"], self.evaluation_of_row(row)) for row in rows]
+        return [(row["generation"], self._evaluation(row)) for row in rows]
 
-    def evaluation_of_row(self, row: Mapping[str, Any]) -> Evaluation:
-        """The `Evaluation` that `write_evaluation` was given."""
+    def _evaluation(self, row: Mapping[str, Any]) -> Evaluation:
+        """What `evaluation` was given."""
         with self.trusting():
-            execution = None
-            if row["started"] is not None:
-                execution = Execution(row["started"], row["finished"], row["worker"])
-            return Evaluation(
-                row["status"],
-                row["objectives"],
-                row["cost"],
-                row["reason"],
-                row["details"],
-                row["errors"],
-                row["measures"],
-                tuple(tuple(point) for point in row["curve"]),
-                tuple(self.inner(row["candidate_id"], row["generation"])),
-                bool(row["evaluated"]),
-                row["same_as"],
-                execution=execution,
+            inner = self.rows(
+                "SELECT values_json FROM inner WHERE candidate_id = ? AND generation = ? ORDER BY cma_generation",
+                row["candidate_id"],
+                row["generation"],
             )
-
-    def inner(self, candidate_id: int, generation: int) -> list[Any]:
-        """The inner search's history in one evaluation."""
-        rows = self.rows(
-            "SELECT values_json FROM inner WHERE candidate_id = ? AND generation = ? ORDER BY cma_generation",
-            candidate_id,
-            generation,
-        )
-        return [row["values"] for row in rows]
-
-    def is_running(self) -> bool:
-        """Whether a process is writing this run."""
-        return is_locked(self.path / "lock")
-
-    def summary(self) -> dict[str, Any]:
-        """One JSON-able object for `show`, see `summary`."""
-        with self.trusting():
-            return summarise(self)
-
-    def to_csv(self) -> str:
-        """Every evaluation as CSV with a header, see `summary`."""
-        with self.trusting():
-            return evaluations_csv(self)
-
-    # Weights: only the files' names and places; who trains writes them.
-
-    def weights_path(self, candidate_id: int, generation: int) -> Path:
-        """Where the weights of a candidate belong that was trained in this generation: a parent is trained again
-        in every generation, while its offspring still read the weights of the one before."""
-        return self.path / "weights" / f"candidate-{candidate_id:06d}-{generation:05d}.safetensors"
-
-    def best_before(self, generation: int) -> tuple[int, int] | None:
-        rows = self.rows(
-            "SELECT front_json FROM generations WHERE generation < ? ORDER BY generation DESC LIMIT 1",
-            generation,
-        )
-        front = rows[0]["front"] if rows else []
-        return (front[0]["id"], front[0]["trained"]) if front else None
+            fields = {
+                key: row[key] for key in ("status", "objectives", "cost", "reason", "details", "errors")
+            }
+            where = {key: row[key] for key in ("started", "finished", "worker")}
+            return Evaluation(
+                **fields,
+                measures=row["measures"],
+                curve=tuple(tuple(point) for point in row["curve"]),
+                inner=tuple(step["values"] for step in inner),
+                evaluated=bool(row["evaluated"]),
+                same_as=row["same_as"],
+                execution=None if row["started"] is None else Execution(**where),
+            )
 
     def last_trained(self, generation: int) -> tuple[int, int] | None:
         """(candidate, generation) of what was trained last in the generation before this one."""
@@ -371,61 +361,17 @@ class RunFolder:
         )
         return [(row["id"], row["generation"]) for row in rows]
 
-    @property
-    def first_parent(self) -> Path:
-        """The sentence of the first parent, if the run was given one."""
-        return self.path / "start.net"
-
-    @property
-    def best_weights(self) -> Path:
-        """The weights of the best candidate."""
-        return self.path / "best.safetensors"
-
-    @property
-    def final_weights(self) -> Path:
-        """The weights of the best candidate after its final training."""
-        return self.path / "final.safetensors"
-
-    @property
-    def last_weights(self) -> Path:
-        """The weights of the candidate trained last."""
-        return self.path / "last.safetensors"
-
-    def publish_weights(self, source: Path, target: Path) -> None:
-        """Make `target` (`best_weights`, `last_weights`) a copy of a candidate's weights, if they are there."""
-        if source.is_file():
-            with atomic_path(target) as temporary:
-                shutil.copyfile(source, temporary)
-
-    def keep_weights(self, kept: Iterable[tuple[int, int]]) -> None:
-        """Remove the weights of all but these (candidate, generation), and what interrupted writers left."""
-        names = {self.weights_path(*which).name for which in kept}
-        for file in (self.path / "weights").glob("*"):
-            abandoned = file.name.endswith(TEMPORARY_SUFFIX)
-            if abandoned or (file.name.startswith("candidate-") and file.name not in names):
-                file.unlink(missing_ok=True)
-
-    def _text(self, name: str) -> str:
-        try:
-            return (self.path / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise input_error(str(self.path / name), f"cannot be read: {error}") from error
+    def trusting(self) -> contextlib.AbstractContextManager[None]:
+        """See `database.trusting`."""
+        return trusting(self.database_file)
 
     def _meta(self, key: str) -> str:
         with self.trusting():
             return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0]["value"])
 
     @contextlib.contextmanager
-    def trusting(self) -> Iterator[None]:
-        """For a block that takes what it reads for what was written: an InputError where it is not."""
-        try:
-            yield
-        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise damaged(self.path / "run.sqlite", error) from error
-
-    @contextlib.contextmanager
-    def _writing(self) -> Any:
-        with translated(self.path / "run.sqlite"), transaction(self._connection):
+    def _writing(self) -> Iterator[None]:
+        with translated(self.database_file), transaction(self._connection):
             yield
 
     def _insert(self, table: str, *, or_ignore: bool = False, **values: Any) -> None:
@@ -447,6 +393,17 @@ def require_free(path: Path) -> None:
             "the folder is not empty, and a run never overwrites anything",
             f"choose another folder with --out, or go on with it: resume {path}",
         )
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise input_error(str(path), f"cannot be read: {error}") from error
 
 
 def _name(column: str) -> str:

@@ -4,128 +4,156 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from spenser_gee.errors import printable
 from spenser_gee.evaluation import STATUSES
+from spenser_gee.runs import queries
+from spenser_gee.runs.queries import Final, RecordedEvaluation, RecordedGeneration
+from spenser_gee.runs.store import RunFolder
 
-if TYPE_CHECKING:  # the run folder offers these functions as methods
-    from spenser_gee.runs.store import RunFolder
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """The best and the mean fitness after a generation."""
+
+    generation: int
+    best: float | None
+    mean: float | None
 
 
-def summarise(run: RunFolder) -> dict[str, Any]:
-    """JSON-able facts on a run, of finished generations and of the one going on.
+@dataclass(frozen=True)
+class Best:
+    """The best candidate. Its fitness is the mean over its evaluations, its objectives are those of the last one."""
+
+    id: int
+    sentence: str
+    fitness: float | None
+    fitness_standard_error: float | None
+    evaluations: int
+    objectives: Mapping[str, float]
+    parameters: float | None
+    test_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Facts on a run, of finished generations and of the one going on.
 
     status: running | interrupted | finished | failed. generation: how many are finished. evaluations: made
     (not those taken over from an equal network). failed: of status failed. statuses: candidates' evaluations
-    of each status. history: [{generation, best, mean}]. redrawn: infeasible and duplicate draws. seconds: of
-    all sessions.
-    best: {id, sentence, fitness, ...} or None; its fitness is the mean over its evaluations.
+    of each status. redrawn: infeasible and duplicate draws. seconds: of all sessions.
     """
-    generations = run.rows("SELECT * FROM generations ORDER BY generation")
-    statuses = dict.fromkeys(STATUSES, 0)
-    made = 0
-    for row in run.rows(
-        "SELECT status, count(*) AS n, total(evaluated) AS made FROM evaluations GROUP BY status"
-    ):
-        statuses[row["status"]] = row["n"]
-        made += int(row["made"])
-    totals = {
-        key: sum(row["counts"].get(key, 0) for row in generations)
-        for key in ("redrawn_infeasible", "redrawn_duplicate", "duplicate")
-    }
-    history = [
-        {"generation": row["generation"], "best": row["best_fitness"], "mean": row["mean_fitness"]}
-        for row in generations
-    ]
-    return {
-        "status": _status(run),
-        "generation": len(generations),
-        "evaluations": made,
-        "failed": statuses["failed"],
-        "statuses": statuses,
-        "redrawn": {"infeasible": totals["redrawn_infeasible"], "duplicate": totals["redrawn_duplicate"]},
-        "duplicates": totals["duplicate"],
-        "seconds": round(seconds_spent(run), 3),
-        "history": history,
-        "best": _best(run, generations[-1])
-        if generations and generations[-1]["best_id"] is not None
-        else None,
-        "final": _without_curve(run.final()),
-    }
+
+    status: str
+    generation: int
+    evaluations: int
+    failed: int
+    statuses: Mapping[str, int]
+    redrawn: Mapping[str, int]
+    duplicates: int
+    seconds: float
+    history: tuple[HistoryEntry, ...]
+    best: Best | None
+    final: Final | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values. The final training's curve is left out: it has thousands of points."""
+        values = asdict(self)
+        values["history"] = list(values["history"])
+        if self.final is not None:
+            values["final"] = {
+                key: value
+                for key, value in values["final"].items()
+                if key not in ("curve", "recorded") and value is not None
+            }
+        return values
 
 
-def _without_curve(final: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The final result in short: its training curve has thousands of points."""
-    return final and {key: value for key, value in final.items() if key != "curve"}
-
-
-def _status(run: RunFolder) -> str:
-    # First the lock: a run that finishes between the two looks is then not taken for an interrupted one.
+def summarise(run: RunFolder) -> Summary:
+    """The summary of a run as it stands."""
+    # First the lock: a run that finishes between the looks is then not taken for an interrupted one.
     running = run.is_running()
-    events = run.rows("SELECT kind FROM events ORDER BY id DESC LIMIT 1")
-    last = events[0]["kind"] if events else "start"
-    if last in ("finished", "failed"):
-        return str(last)
-    return "running" if running else "interrupted"
+    happened = queries.events(run)
+    finished = queries.generations(run)
+    made = queries.evaluations(run)
+    final = queries.final_result(run)
+    statuses: dict[str, int] = {status: sum(each.status == status for each in made) for status in STATUSES}
+    last = happened[-1].kind if happened else "start"
+    best = finished[-1].best_id if finished else None
+    return Summary(
+        status=last if last in ("finished", "failed") else "running" if running else "interrupted",
+        generation=len(finished),
+        evaluations=sum(each.evaluated for each in made),
+        failed=statuses["failed"],
+        statuses=statuses,
+        redrawn={
+            "infeasible": _total(finished, "redrawn_infeasible"),
+            "duplicate": _total(finished, "redrawn_duplicate"),
+        },
+        duplicates=_total(finished, "duplicate"),
+        seconds=round(run.seconds_spent(), 3),
+        history=tuple(HistoryEntry(row.generation, row.best_value, row.mean_value) for row in finished),
+        best=None if best is None else _best(run, best, finished[-1], made, final),
+        final=final,
+    )
 
 
-def _best(run: RunFolder, last: dict[str, Any]) -> dict[str, Any]:
-    candidate = run.candidate(last["best_id"])
-    complete = [e for _, e in run.evaluations(last["best_id"]) if e.status == "complete"]
-    final = run.final() or {}
-    return {
-        "id": candidate["id"],
-        "sentence": candidate["sentence"],
-        "fitness": last["best_mean"],
-        "fitness_standard_error": last["best_standard_error"],
-        "evaluations": len(complete),
-        "objectives": dict(complete[-1].objectives) if complete else {},
-        "parameters": complete[-1].cost.get("parameters") if complete else None,
-        "test_accuracy": final.get("test_accuracy"),
-    }
+def _total(finished: Sequence[RecordedGeneration], count: str) -> int:
+    return sum(row.counts.get(count, 0) for row in finished)
 
 
-def seconds_spent(run: RunFolder) -> float:
-    """Wall-clock seconds of all sessions: each from its start or resume to the last thing that it wrote.
+def _best(
+    run: RunFolder,
+    best: int,
+    last: RecordedGeneration,
+    made: Sequence[RecordedEvaluation],
+    final: Final | None,
+) -> Best:
+    complete = [each for each in made if each.candidate_id == best and each.status == "complete"]
+    return Best(
+        id=best,
+        sentence=queries.candidate(run, best).sentence,
+        fitness=last.best_mean,
+        fitness_standard_error=last.best_standard_error,
+        evaluations=len(complete),
+        objectives=_figures(complete[-1]) if complete else {},
+        parameters=complete[-1].cost.get("parameters") if complete else None,
+        test_accuracy=final.test_accuracy if final else None,
+    )
 
-    So the time of a killed session counts, and the time between sessions does not.
-    """
-    starts = [
-        row["time"]
-        for row in run.rows("SELECT time FROM events WHERE kind IN ('start', 'resume') ORDER BY id")
-    ]
-    total = 0.0
-    for index, begin in enumerate(starts):
-        end = starts[index + 1] if index + 1 < len(starts) else math.inf
-        last = run.rows(
-            "SELECT max(time) AS last FROM (SELECT recorded AS time FROM evaluations UNION ALL"
-            " SELECT recorded FROM generations UNION ALL SELECT recorded FROM final UNION ALL"
-            " SELECT time FROM events) WHERE time >= ? AND time < ?",
-            begin,
-            end,
-        )[0]["last"]
-        total += max(last - begin, 0.0) if last is not None else 0.0
-    return total
+
+def _figures(each: RecordedEvaluation) -> dict[str, float]:
+    """Objectives, the standard error of the first, and measures, as they have always been shown."""
+    error = {} if each.error is None else {"standard_error": each.error}
+    return {**each.objectives, **error, **each.measures}
 
 
 def evaluations_csv(run: RunFolder) -> str:
     """One line an evaluation, ordered by generation and candidate; a column for each objective and cost."""
-    rows = run.rows(
-        "SELECT evaluations.*, candidates.generation AS born, parents_json, origin_json, sentence"
-        " FROM evaluations JOIN candidates ON id = candidate_id ORDER BY evaluations.generation, candidate_id"
-    )
-    objectives = sorted({key for row in rows for key in row["objectives"]} - {"fitness"})
-    costs = sorted({key for row in rows for key in row["cost"]})
+    made = queries.evaluations(run)
+    known = {candidate.id: candidate for candidate in queries.candidates(run)}
+    figures = sorted({key for each in made for key in _figures(each)} - {"fitness"})
+    costs = sorted({key for each in made for key in each.cost})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    about = ("reason", "started", "finished", "worker")
-    header = ["candidate", "generation", "born", "parents", "status", "fitness"]
-    writer.writerow([*header, *objectives, *(f"cost_{key}" for key in costs), *about, "origin", "sentence"])
-    for row in rows:
-        who = [row["candidate_id"], row["generation"], row["born"], " ".join(map(str, row["parents"]))]
-        values = [row["status"], row["fitness"], *(row["objectives"].get(key) for key in objectives)]
-        spent = [row["cost"].get(key) for key in costs]
-        made = ["; ".join(row["origin"]), row["sentence"]]
-        writer.writerow([*who, *values, *spent, *(row[key] for key in about), *made])
+    header = ["candidate", "generation", "born", "parents", "status", "fitness", *figures]
+    about = ["reason", "started", "finished", "worker", "origin", "sentence"]
+    writer.writerow([*header, *(f"cost_{key}" for key in costs), *about])
+    for each in made:
+        who = known.get(each.candidate_id)
+        if who is None:
+            continue
+        writer.writerow(
+            [
+                *(each.candidate_id, each.generation, who.generation, " ".join(map(str, who.parents))),
+                *(each.status, each.objectives.get("fitness"), *(_figures(each).get(key) for key in figures)),
+                *(each.cost.get(key) for key in costs),
+                # A bare carriage return would end the line for some readers.
+                *(printable(each.reason), each.started, each.finished, each.worker),
+                *(printable("; ".join(who.origin)), who.sentence),
+            ]
+        )
     return text.getvalue()

@@ -7,6 +7,7 @@ from typing import Any
 
 from spenser_gee.execution import open_executor
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
 from spenser_gee.search import Standing, Stops, run_search
 from spenser_gee.session.final import final_training
 from spenser_gee.session.generation import GenerationEvaluator, SessionRecord, order_weights
@@ -34,14 +35,13 @@ def end(setup: Setup, folder: RunFolder) -> dict[str, Any]:
         folder.event("failed", "no candidate was complete")
     else:
         folder.event("finished")
-    return folder.summary()
+    return summarise(folder).to_dict()
 
 
 def nothing_to_do(setup: Setup, folder: RunFolder) -> bool:
     """Whether the search has reached its end, and its best network is tested."""
-    record = SessionRecord(setup, folder)
     if not _stops(setup).reached(
-        folder.generations_done(), record.evaluations_done(), record.seconds_spent()
+        folder.generations_done(), folder.evaluations_done(), folder.seconds_spent()
     ):
         return False
     best = best_of(setup, folder)

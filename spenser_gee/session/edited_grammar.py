@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from spenser_gee.errors import InputError, input_error
 from spenser_gee.genotype import Genotype, grammar_difference, reencode, sentence_of
+from spenser_gee.runs.queries import candidates
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.search import Candidate
 from spenser_gee.session.setup import Setup
@@ -27,20 +28,19 @@ def adopt_grammar(
     grammar, strategy = setup.grammar, setup.strategy
     difference = grammar_difference(folder.grammar_canonical(), grammar)
     warn(f"The grammar has changed since the run began:\n{difference}")
-    rows = folder.rows("SELECT id, sentence FROM candidates ORDER BY id")
-    read = reencode([row["sentence"] for row in rows], grammar)
-    bad = [(row["id"], found) for row, found in zip(rows, read, strict=True) if isinstance(found, InputError)]
+    stored = candidates(folder)
+    read = reencode([each.sentence for each in stored], grammar)
+    found = dict(zip((each.id for each in stored), read, strict=True))
+    bad = [(number, error) for number, error in found.items() if isinstance(error, InputError)]
     if bad and not drop_unreadable:
         first_id, first = bad[0]
         raise input_error(
             str(folder.path),
-            f"{len(bad)} of {len(rows)} stored networks are not in the edited grammar, first candidate "
+            f"{len(bad)} of {len(stored)} stored networks are not in the edited grammar, first candidate "
             f"{first_id}: {first.findings[0].problem}",
             "Widen the grammar, or go on without them: resume --drop-unreadable.",
         )
-    genotypes = {
-        row["id"]: found for row, found in zip(rows, read, strict=True) if isinstance(found, Genotype)
-    }
+    genotypes = {number: each for number, each in found.items() if isinstance(each, Genotype)}
 
     def change(candidate: Candidate[Genotype]) -> Candidate[Genotype]:
         if candidate.id not in genotypes:
@@ -51,10 +51,10 @@ def adopt_grammar(
             )
         return setup.space.candidate_of(candidate, genotypes[candidate.id])
 
-    stored, state = folder.last_state(), None
-    if stored is not None:
+    last, state = folder.last_state(), None
+    if last is not None:
         with folder.trusting():
-            before = strategy.state_from_json(stored)
+            before = strategy.state_from_json(last)
         state = strategy.state_to_json(strategy.reencode(before, change))
     folder.adopt_grammar(
         grammar.source,
@@ -63,4 +63,4 @@ def adopt_grammar(
         {number: (g.to_json(), sentence_of(g, grammar)) for number, g in genotypes.items()},
         state,
     )
-    warn(f"{len(genotypes)} of {len(rows)} stored networks were read with the edited grammar.")
+    warn(f"{len(genotypes)} of {len(stored)} stored networks were read with the edited grammar.")

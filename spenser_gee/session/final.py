@@ -21,6 +21,8 @@ from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Infeasible, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.origin import final_seed, retraining_seed, test_seed
+from spenser_gee.runs.queries import candidate
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.search import Trained
 from spenser_gee.session.setup import Setup
@@ -43,7 +45,7 @@ def final_training(
         return train_further(setup, folder.weights_path(*best), epochs, target, progress)
     grammar = setup.grammar
     name = f"{folder.path}: candidate {best[0]}"
-    genotype = genotype_from_sentence(grammar, folder.candidate(best[0])["sentence"], name)
+    genotype = genotype_from_sentence(grammar, candidate(folder, best[0]).sentence, name)
     return retrain(setup, genotype, name, epochs, target, progress)
 
 
@@ -58,7 +60,7 @@ def train_further(
     _prepare(setup)
     saved = load_network(path, setup.device)
     network, spec = saved.network, saved.spec
-    seed, source = derive_seed(setup.config.seed, "final"), train_source(setup)
+    seed, source = final_seed(setup.config), train_source(setup)
     network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))
     record = train(
         network,
@@ -93,7 +95,7 @@ def retrain(
         source,
         Budget(steps=epochs * source.steps_per_epoch),
         setup.config.initialisation,
-        derive_seed(setup.config.seed, "retrain"),
+        retraining_seed(setup.config),
         mode=training_mode(setup),
         on_step=lambda step, share: progress(share),
     )
@@ -143,7 +145,7 @@ def _tested(
 def measure_on_test(setup: Setup, network: SpikingNetwork, spec: NetworkSpec) -> Measurement:
     """Accuracy on the test images."""
     source = source_of(setup.data.test, setup.data_settings, setup.device)
-    stimulus = source.stimulus(spec, derive_seed(setup.config.seed, "test"), augment=False)
+    stimulus = source.stimulus(spec, test_seed(setup.config), augment=False)
     return measure(network, spec, source.once(), stimulus, training_mode(setup))
 
 

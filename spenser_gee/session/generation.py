@@ -9,11 +9,10 @@ from typing import Any
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Executor, Job
 from spenser_gee.genotype import Genotype
-from spenser_gee.rng import derive_seed
-from spenser_gee.runs.record import RunRecord
+from spenser_gee.runs.origin import generation_seed
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.search import Candidate, GenerationSummary, Proposal, Trained
-from spenser_gee.session.reporter import Reporter, Silent
+from spenser_gee.session.reporter import Reporter
 from spenser_gee.session.setup import Phenotype, Setup
 
 
@@ -29,7 +28,7 @@ class GenerationEvaluator:
         self, proposals: Sequence[Proposal[Genotype]], generation: int
     ) -> Iterator[tuple[int, Evaluation]]:
         # One draw for the whole generation: the same weights' seeds, data order and spike noise for all.
-        seed = derive_seed(self.setup.config.seed, "generation", generation)
+        seed = generation_seed(self.setup.config, generation)
         rivals = {p.inherits: self._curve(p.inherits) for p in proposals if p.inherits is not None}
         jobs = [
             self._job(proposal, generation, seed, rivals)
@@ -80,21 +79,23 @@ def _phenotype(candidate: Candidate[Genotype]) -> Phenotype:
     return found
 
 
-class SessionRecord(RunRecord):
+class SessionRecord:
     """Records, reports, and keeps the weight files in order."""
 
-    def __init__(self, setup: Setup, folder: RunFolder, reporter: Reporter | None = None) -> None:
-        super().__init__(folder, Genotype.to_json)
-        self._setup, self._run, self._reporter = setup, folder, reporter or Silent()
+    def __init__(self, setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
+        self._setup, self._run, self._reporter = setup, folder, reporter
+        # It is read as it is.
+        self.recorded, self.known = folder.recorded, folder.known
+        self.evaluations_done, self.seconds_spent = folder.evaluations_done, folder.seconds_spent
 
     def evaluation(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
         """See `Record.evaluation`."""
-        super().evaluation(candidate, generation, evaluation)
+        self._run.evaluation(candidate, generation, evaluation)
         self._reporter.candidate(candidate, generation, evaluation)
 
     def generation(self, summary: GenerationSummary, state: Mapping[str, Any]) -> None:
         """See `Record.generation`."""
-        super().generation(summary, state)
+        self._run.generation(summary, state)
         order_weights(self._setup, self._run, self._setup.strategy.state_from_json(state))
         self._reporter.generation(summary)
 

@@ -12,7 +12,9 @@ from spenser_gee.errors import input_error
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.spec import BUILDER_VERSION
 from spenser_gee.runs.origin import config_of, grammar_of
+from spenser_gee.runs.queries import best_candidate
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
 from spenser_gee.session.carry_on import best_of, carry_on, end, nothing_to_do
 from spenser_gee.session.edited_grammar import adopt_grammar
 from spenser_gee.session.reporter import Reporter, Silent
@@ -85,9 +87,9 @@ def resume_run(
                 "The run is finished: there is nothing to do. For two more generations: "
                 "resume --set search.generations=+2"
             )
-            summary = folder.summary()
-            if summary["status"] == ("finished" if summary["best"] else "failed"):
-                return summary
+            summary = summarise(folder)
+            if summary.status == ("finished" if summary.best else "failed"):
+                return summary.to_dict()
             folder.event("resume")
             return end(setup, folder)
         folder.event("resume")
@@ -96,7 +98,7 @@ def resume_run(
 
 def _with_own_start(folder: RunFolder, config: Config) -> Config:
     """With the run's own copy of the first parent, while the search may still need it."""
-    needed = folder.best_before(folder.generations_done()) is None
+    needed = best_candidate(folder) is None
     start = str(folder.first_parent) if needed and config.search.start is not None else None
     return config.model_copy(update={"search": config.search.model_copy(update={"start": start})})
 

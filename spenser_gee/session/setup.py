@@ -34,6 +34,7 @@ from spenser_gee.phenotype.plan import Infeasible, Plan, plan_network
 from spenser_gee.phenotype.space import SizeLimits
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.search import Described, Frame, Space, Strategy, make_strategy
+from spenser_gee.text import read_text
 
 # As this process began: the cores that it may use, or what OMP_NUM_THREADS says. A search in this process
 # changes the number.
@@ -188,14 +189,4 @@ def _start_genotype(config: Config, grammar: Grammar, space: Space[Genotype]) ->
 
 def read_sentence(path: str | Path, grammar: Grammar) -> Genotype:
     """The genotype of a hand-written network. Raises InputError with the place in the file."""
-    return genotype_from_sentence(grammar, read_text(path), str(path))
-
-
-def read_text(path: str | Path) -> str:
-    """The text of a hand-written network. Raises InputError."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise input_error(str(path), f"cannot read the network: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise input_error(str(path), "not a text file (UTF-8)") from None
+    return genotype_from_sentence(grammar, read_text(path, "network"), str(path))

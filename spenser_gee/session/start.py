@@ -13,7 +13,8 @@ from spenser_gee.runs.environment import describe_environment
 from spenser_gee.runs.store import RunFolder, require_free
 from spenser_gee.session.carry_on import carry_on
 from spenser_gee.session.reporter import Reporter, Silent
-from spenser_gee.session.setup import Setup, read_text, set_up
+from spenser_gee.session.setup import Setup, set_up
+from spenser_gee.text import read_text
 
 
 def start_run(
@@ -48,7 +49,7 @@ def start_run(
         "backend": setup.backend,
         **describe_environment(config.seed),
     }
-    start = None if config.search.start is None else read_text(config.search.start)
+    start = None if config.search.start is None else read_text(config.search.start, "network")
     folder = RunFolder.create(
         out,
         setup.config.to_dict(),

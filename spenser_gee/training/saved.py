@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spenser_gee.atomic import write_bytes
 from spenser_gee.data.batches import to_unit
+from spenser_gee.data.image_input import check_images
 from spenser_gee.errors import input_error
 from spenser_gee.network.build import SpikingNetwork, build_network
 from spenser_gee.phenotype.plan import Infeasible, Shape, plan_network
@@ -40,10 +41,17 @@ class SavedNetwork:
 
     @torch.no_grad()
     def classify(self, images: Tensor, seed: int = 0) -> Tensor:
-        """Classes (B,) of images (B, C, H, W), bytes or floats in 0..1. `seed`: of the spike noise."""
+        """Classes (B,) of images (B, C, H, W), integers in 0..255 or floats in 0..1. `seed`: of the spike noise.
+
+        Raises InputError for images of another shape or range.
+        """
+        try:
+            check_images(images, self.input_shape)
+        except ValueError as error:
+            raise input_error("images", str(error)) from None
         device = next(self.network.parameters()).device
         images = images.to(device)
-        values = to_unit(images) if images.dtype == torch.uint8 else images.to(torch.float32)
+        values = images.to(torch.float32) if images.is_floating_point() else to_unit(images)
         stimulus = Stimulus(self.spec, self.time_steps, seed, device, augment=False)
         self.network.eval()
         output = self.network(stimulus(values), membrane=needs_membrane(self.spec.loss))

@@ -51,7 +51,7 @@ def test_samples_are_sentences_and_follow_the_seed(capsys: Captured) -> None:
 def test_parse(capsys: Captured, tmp_path: Path) -> None:
     _, sentence, _ = cli_main(capsys, "grammar", "sample", GRAMMAR)
     net = tmp_path / "one.net"
-    net.write_text(sentence)
+    net.write_bytes(b"\xef\xbb\xbf# by hand\r" + sentence.replace(" ", "\r").encode())
     options = ("--grammar", GRAMMAR, "--shape", "1x8x8", "--classes", "10")
     code, output, errors = cli_main(capsys, "grammar", "parse", net, *options)
     assert (code, errors) == (0, "")
@@ -70,6 +70,9 @@ def test_a_wrong_sentence_is_located(capsys: Captured, tmp_path: Path) -> None:
     assert (code, output) == (2, "")
     assert f"{net}:2:11: " in errors
     assert "\n              ^" in errors
+    code, output, errors = cli_main(capsys, "grammar", "parse", tmp_path / "one.met", "--grammar", GRAMMAR)
+    assert (code, output) == (2, "")
+    assert f'cannot read the network: No such file or directory; did you mean "{net}"?' in errors
 
 
 def test_config_check(capsys: Captured, tmp_path: Path) -> None:
@@ -80,6 +83,19 @@ def test_config_check(capsys: Captured, tmp_path: Path) -> None:
     assert (config.seed, config.search.redraws) == (9, 100)
     code, output, _ = cli_main(capsys, "config", "check", path, "--set", "seed=9", "--json")
     assert (code, json.loads(output)) == (0, config.to_dict())
+
+
+def test_another_grammar_says_which_sizes_to_set(capsys: Captured, tmp_path: Path) -> None:
+    grammar = tmp_path / "other.lark"
+    words = "%import .numeric (int)\n%import common (WS)\n%ignore WS\n"
+    grammar.write_text(f'start: "f" layers~1..2\nlayers: "fc" "units" "=" int{{"1", "9"}}\n{words}')
+    options = ("config", "check", write_tiny(tmp_path), "--set", f"grammar={grammar}")
+    code, output, errors = cli_main(capsys, *options)
+    assert (code, output) == (2, "")
+    assert 'search.sizes: the grammar has no part "classification", "features"' in errors
+    assert "use its parts (layers), or --set search.sizes={}" in errors
+    assert cli_main(capsys, *options, "--set", "search.sizes={}")[0] == 0
+    assert cli_main(capsys, *options, "--set", "search.sizes={layers: [1, 2]}")[0] == 0
 
 
 def test_every_problem_of_a_configuration_is_told(capsys: Captured, tmp_path: Path) -> None:

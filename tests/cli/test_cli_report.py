@@ -37,6 +37,19 @@ def test_tensorboard_events_beside_it(
     assert list(events.iterdir())
 
 
+def test_a_section_that_fails_is_said_on_stderr(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(run: object) -> None:
+        raise ValueError("$")
+
+    monkeypatch.setattr("spenser_gee.report.report.time_section", fails)
+    out = tmp_path / "page.html"
+    code, output, errors = cli_main(capsys, "report", finished, "--out", out)
+    assert (code, output) == (0, f"{out}\n")
+    assert errors == "report: time: this section could not be made: ValueError: $\n"
+
+
 def test_wrong_input_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, output, errors = cli_main(capsys, "report", tmp_path)
     assert (code, output) == (2, "")

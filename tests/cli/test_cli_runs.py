@@ -18,6 +18,7 @@ from test_cli_usage import cli_main
 from tiny_runs import GRAMMAR, assert_equal_runs, command, contents, environment, snapshot, write_tiny
 
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
 from spenser_gee.training.saved import load_network
 
 Captured = pytest.CaptureFixture[str]
@@ -205,7 +206,9 @@ def test_train_a_runs_best_anew(capsys: Captured, copied: Path) -> None:
     assert code == 0, errors
     result = json.loads(output)
     with RunFolder.open(copied) as run:
-        sentence = run.summary()["best"]["sentence"]
+        best = summarise(run).best
+    assert best is not None
+    sentence = best.sentence
     assert (result["sentence"], result["epochs"]) == (sentence, 2)
     assert load_network(copied / "retrained.safetensors").sentence == sentence
     before = (copied / "retrained.safetensors").read_bytes()

@@ -299,17 +299,18 @@ def test_one_bad_contender_does_not_end_it(
 
 def test_random_search_takes_part_and_is_not_repeated(finished: Path, tmp_path: Path) -> None:
     from spenser_gee.runs.store import RunFolder
+    from spenser_gee.runs.summary import summarise
 
     out = tmp_path / "random"
     results = compare(request(finished, [], out, seeds=1, random=2), BOUNDED, None, Heard())
     rows = named(results)
     assert {"random-1", "random-2"} <= set(rows)
     with RunFolder.open(finished) as run:
-        evaluations = run.summary()["evaluations"]
+        evaluations = summarise(run).evaluations
     sentences = set()
     for name in ("random-1", "random-2"):
         with RunFolder.open(out / name) as run:
-            summary = run.summary()
+            summary = summarise(run).to_dict()
             steps = [row["cost"] for row in run.rows("SELECT cost_json FROM evaluations WHERE evaluated")]
         assert abs(summary["evaluations"] - evaluations) <= 1
         assert summary["best"]["sentence"] == rows[name]["sentence"]

@@ -89,6 +89,97 @@ def test_missing_files_are_one_message(tmp_path: Path) -> None:
     assert IDX_NAMES[1] not in message
 
 
+@pytest.mark.parametrize("given", ["data/FashionMNIST", "data/FashionMNIST/raw", "."])
+def test_a_root_one_level_off_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    idx_files(tmp_path / "data" / "FashionMNIST" / "raw")
+    for root in (tmp_path / given, Path(given)):
+        monkeypatch.chdir(tmp_path)
+        hint = f"They are in {tmp_path}/data/FashionMNIST/raw: set the data root to {tmp_path}/data. "
+        assert hint in missing("fashion-mnist", root)
+    # MNIST's files have the same names.
+    assert "They are in" not in missing("mnist", tmp_path / given)
+
+
+def missing(name: str, root: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_dataset(name, root)
+    assert len(caught.value.findings) == 1
+    assert "missing" in str(caught.value)
+    return str(caught.value)
+
+
+def test_files_in_another_folder_are_to_be_moved(tmp_path: Path) -> None:
+    idx_files(tmp_path / "archive")
+    for root in (tmp_path, tmp_path / "archive"):
+        hint = f"They are in {tmp_path}/archive: move them to {root}/MNIST/raw. "
+        assert hint in missing("mnist", root)
+        assert "Rename" not in missing("mnist", root)
+
+
+def test_other_names_of_the_files_are_known(tmp_path: Path) -> None:
+    folder = tmp_path / "MNIST" / "raw"
+    idx_files(folder)
+    (folder / IDX_NAMES[0]).rename(folder / "train-images.idx3-ubyte")
+    (folder / IDX_NAMES[2]).rename(folder / "t10k-images.idx3-ubyte.gz")
+    (folder / IDX_NAMES[3]).rename(folder / "x")
+    (folder / IDX_NAMES[3]).mkdir()
+    (folder / "x").rename(folder / IDX_NAMES[3] / IDX_NAMES[3])
+    text = missing("mnist", tmp_path)
+    for hint in (
+        f"train-images.idx3-ubyte to {IDX_NAMES[0]}",
+        f"t10k-images.idx3-ubyte.gz to {IDX_NAMES[2]}",
+        "Unpack with gunzip: t10k-images.idx3-ubyte.gz. ",
+        f"{IDX_NAMES[3]}/{IDX_NAMES[3]} to {IDX_NAMES[3]}. ",
+        f"First give the folders of these names others: {IDX_NAMES[3]}. ",
+    ):
+        assert hint in text
+    assert IDX_NAMES[1] not in text
+
+
+@pytest.mark.parametrize("table", ["train.csv", "archive/fashion-mnist_train.csv"])
+def test_tables_are_not_read(tmp_path: Path, table: str) -> None:
+    (tmp_path / table).parent.mkdir(exist_ok=True)
+    (tmp_path / table).write_text("label,pixel1")
+    assert f"CSV files ({tmp_path / table}) are not read" in missing("mnist", tmp_path)
+
+
+def test_a_packed_cifar_is_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"")
+    assert f"Unpack {tmp_path}/cifar-10-python.tar.gz in {tmp_path}" in missing("cifar10", tmp_path)
+    assert "Unpack" not in missing("cifar100", tmp_path)
+
+
+def test_a_root_that_is_no_folder(tmp_path: Path) -> None:
+    assert f"{tmp_path}/absent is not there; expected a folder" in missing("mnist", tmp_path / "absent")
+    (tmp_path / "train.csv").write_text("")
+    assert f"{tmp_path}/train.csv is a file; expected a folder" in missing("mnist", tmp_path / "train.csv")
+
+
+@pytest.mark.parametrize("name", [IDX_NAMES[0], IDX_NAMES[3]])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    unreadable = Path("/proc/self/mem")  # it is there, and its first bytes cannot be read
+    if not unreadable.is_file():
+        pytest.skip("this system has no /proc/self/mem")
+    folder = tmp_path / "MNIST" / "raw"
+    idx_files(folder)
+    (folder / name).unlink()
+    (folder / name).symlink_to(unreadable)
+    with pytest.raises(InputError, match="cannot be read: Input/output error"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_content_that_says_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "FashionMNIST" / "raw"
+    idx_files(folder)
+    (folder / IDX_NAMES[1]).write_bytes(idx_bytes(np.zeros(7, np.uint8)))
+    (folder / IDX_NAMES[2]).write_bytes(idx_bytes(np.full((3, 28, 28), 9, np.uint8)))
+    with pytest.raises(InputError) as caught:
+        load_dataset("fashion-mnist", tmp_path)
+    first, second = (str(finding) for finding in caught.value.findings)
+    assert f'{tmp_path}: all 7 training images are of one class, "T-shirt/top"' in first
+    assert f"{tmp_path}: all 3 test images are the same, with pixels in 9..9" in second
+
+
 def short_by_one(data: bytes) -> bytes:
     return data[:-1]
 

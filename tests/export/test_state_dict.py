@@ -171,6 +171,56 @@ def test_the_script_from_the_command_line(tmp_path: Path) -> None:
     assert [int(line) for line in done.stdout.split()] == saved.classify(torch.zeros(1, *SHAPE)).tolist()
 
 
+# Classifies every array of wrong.npz, and prints what each was refused with.
+REFUSALS = """
+import json, runpy, sys
+import numpy as np, torch
+script = runpy.run_path("net/network.py")
+arrays = np.load("wrong.npz")
+found = {}
+for name in arrays:
+    try:
+        found[name] = script["classify"](torch.from_numpy(arrays[name])).tolist()
+    except ValueError as error:
+        found[name] = str(error)
+print(json.dumps(found))
+"""
+
+
+def test_the_script_takes_and_refuses_what_classify_does(tmp_path: Path) -> None:
+    saved = trained(BY_HAND[0])
+    write_state_dict(saved, Path("best.safetensors"), tmp_path / "net")
+    images = (torch.rand(5, *SHAPE) * 255).byte().numpy()
+    arrays = {
+        "bytes": images,
+        "int64": images.astype(np.int64),
+        "floats": images / np.float32(255),
+        "floats 0..255": images.astype(np.float32),
+        "negative": images.astype(np.int64) - 200,
+        "16 bits": images.astype(np.uint16) * 256,
+        "NaN": np.full((1, *SHAPE), np.nan, np.float32),
+        "bool": images > 99,
+        "one image": images[0],
+        "channels last": images.transpose(0, 2, 3, 1),
+    }
+    np.savez(tmp_path / "wrong.npz", **arrays)  # type: ignore[arg-type]
+    done = elsewhere(tmp_path, REFUSALS)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for name, array in arrays.items():
+        try:
+            expected: object = saved.classify(torch.from_numpy(array)).tolist()
+        except InputError as error:
+            expected = error.findings[0].problem
+        assert found[name] == expected, name
+    assert [name for name in arrays if isinstance(found[name], list)] == ["bytes", "int64", "floats"]
+    np.save(tmp_path / "images.npy", arrays["floats 0..255"])
+    script = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = elsewhere(tmp_path, script, "net/network.py", "images.npy")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"images: {found['floats 0..255']}\n"
+
+
 def test_weights_have_plain_names_and_expanded_genes(tmp_path: Path) -> None:
     saved = trained(BY_HAND[0])
     write_state_dict(saved, Path("best.safetensors"), tmp_path / "net")

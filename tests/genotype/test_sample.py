@@ -6,6 +6,7 @@ from search_spaces import NASTY_GRAMMAR, SPENSER_GRAMMAR, TAIL
 
 from spenser_gee.errors import InputError
 from spenser_gee.genotype import Genotype, sample_genotype, sample_unit, sentence_of, unit_tokens
+from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import parse_grammar
 from spenser_gee.rng import stream
 
@@ -58,6 +59,16 @@ def test_sizes_are_drawn_within_the_bounds_where_none_are_given():
 def test_impossible_sizes_are_refused(sizes, message):
     with pytest.raises(InputError, match=message):
         sample_genotype(SPENSER_GRAMMAR, np.random.default_rng(0), sizes)
+
+
+def test_sizes_of_another_grammar_are_refused_with_what_to_set():
+    grammar = parse_grammar('start: "f" layers~1..3 "o" output\nlayers: "x"\noutput: "y"' + TAIL)
+    with pytest.raises(InputError) as caught:
+        check_sizes(grammar, {"features": (1,), "classification": (0, 1), "output": (1,)})
+    (finding,) = caught.value.findings
+    assert finding.problem == 'the grammar has no part "features", "classification"'
+    assert "--set search.sizes={}" in finding.remedy
+    assert "layers, output" in finding.remedy
 
 
 def test_the_same_stream_gives_the_same_network():

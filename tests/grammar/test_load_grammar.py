@@ -99,8 +99,56 @@ REFUSALS = {
         TAIL,
         2,
         25,
-        "two numeric ranges at one place: int{1..5} in a and float{0.0..1.0} in a",
+        "two numeric ranges at one place: int{1..5} in a and float{0.0..1.0} in a, which share 1",
         "put a word",
+    ),
+    "right recursion": (
+        'start: "f" a~1..3\na: "x" "=" int{"1","5"} | "x" "=" int{"1","5"} a',
+        TAIL,
+        2,
+        48,
+        'the rule "a" ends with itself (right recursion)',
+        "item~1..5",
+    ),
+    "right recursion over another rule": (
+        'start: "f" a~1..3\na: "x" b\nb: a | "y"?',
+        TAIL,
+        3,
+        4,
+        'the rule "b" ends with itself (right recursion)',
+        "item~1..5",
+    ),
+    "right recursion that may stop": (
+        'start: "f" a~1..3\na: "x" int{"1","5"} a~0..2 "z"?',
+        TAIL,
+        2,
+        21,
+        'the rule "a" ends with itself (right recursion)',
+        "item~1..5",
+    ),
+    "left recursion": (
+        'start: "f" a~1..3\na: a "x" | "x"',
+        TAIL,
+        2,
+        4,
+        'the rule "a" begins with itself (left recursion)',
+        "item~1..5",
+    ),
+    "ranges that overlap beside recursion": (
+        'start: "f" a\na: a "+" int{"1", "3"} | "x" (int{"1", "5"} | int{"5", "9"})',
+        TAIL,
+        2,
+        47,
+        "two numeric ranges at one place: int{1..5} in a and int{5..9} in a, which share 5",
+        "put a word",
+    ),
+    "invisible character": (
+        'start: "f" a\na: "co\u200bnv"',
+        TAIL,
+        2,
+        4,
+        r"not one word (written co\u200bnv)",
+        "no blanks",
     ),
     "number-like word": (
         'start: "f" a\na: "x" ("3" | int{"1","5"})',
@@ -286,13 +334,25 @@ def test_all_problems_of_the_rules_are_reported_at_once():
 
 
 def test_missing_and_undecodable_files(tmp_path):
-    with pytest.raises(InputError, match=r"none\.lark: cannot read this grammar file"):
+    with pytest.raises(InputError, match=r"none\.lark: cannot read the grammar: No such file"):
         load_grammar(tmp_path / "none.lark")
     with pytest.raises(InputError, match="cannot read"):
         load_grammar(tmp_path)
     (tmp_path / "bad.lark").write_bytes(b'start: "f" a\na: "\xff"')
     with pytest.raises(InputError, match=r"bad\.lark:2:5: this file is not UTF-8"):
         load_grammar(tmp_path / "bad.lark")
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_line_ends_and_a_byte_order_mark(tmp_path, end):
+    text = '%import .base (a)\nstart: "f" a' + TAIL
+    for folder, ending, mark in ((tmp_path / "one", "\n", ""), (tmp_path / "two", end, "\ufeff")):
+        folder.mkdir()
+        for name, content in (("base.lark", 'a: "x" b\nb: "y"\n'), ("my.lark", text)):
+            (folder / name).write_bytes((mark + content.replace("\n", ending)).encode())
+    two = load_grammar(tmp_path / "two" / "my.lark")
+    assert two == load_grammar(tmp_path / "one" / "my.lark")
+    assert two.source == text
 
 
 def test_an_error_in_an_imported_file_names_that_file(tmp_path):

@@ -93,6 +93,23 @@ def test_bad_sentences_are_located(spenser, name):
     assert finding.place.text == text.split("\n")[finding.place.line - 1]
 
 
+@pytest.mark.parametrize(
+    ("written", "known", "spelled"),
+    [
+        ("cafe\u0301", "caf\xe9", r"caf\xe9, not cafe\u0301"),
+        ("caf\xe9", "cafe\u0301", r"cafe\u0301, not caf\xe9"),
+        ("con\u200dv", "conv", r"conv, not con\u200dv"),
+    ],
+)
+def test_words_that_look_the_same_are_spelled_out(written, known, spelled):
+    grammar = parse_grammar(f'start: "f" a\na: "{known}" int{{"1", "5"}}' + TAIL)
+    with pytest.raises(InputError) as caught:
+        parse_sentence(grammar, f"f {written} 3", "my.net")
+    (finding,) = caught.value.findings
+    assert finding.problem == f'expected "{known}", found "{written}"; did you mean "{known}" ({spelled})?'
+    assert str(finding.place) == "my.net:1:3"
+
+
 def test_an_empty_sentence(spenser):
     with pytest.raises(InputError, match=r'my\.net:1:1: expected "features", found the end'):
         parse_sentence(spenser, " \n", "my.net")

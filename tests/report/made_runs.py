@@ -80,13 +80,12 @@ class MadeRun:
             reason,
             {"execution": execution, "start": {"chosen": "plain"}, "curve": [], **(details or {})},
         )
-        candidate = self.candidate(number, parents)
-        self.run.write_evaluation(candidate, Genotype.to_json(candidate.genotype), generation, evaluation)
+        self.run.evaluation(self.candidate(number, parents), generation, evaluation)
 
     def generation(self, number: int, best: int | None, fitness: float | None, mean: float | None) -> None:
         """A generation is finished."""
         summary = GenerationSummary(number, best, fitness, fitness, None, mean, 2, {"complete": 2}, 1.0)
-        self.run.write_generation(summary, {})
+        self.run.generation(summary, {})
 
 
 def family(made: MadeRun) -> None:

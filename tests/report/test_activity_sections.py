@@ -273,6 +273,27 @@ def _texts(figure: Figure) -> list[str]:
     ]
 
 
+NAMES = (
+    *("$cash$", "</svg><script>alert(1)</script>", "caf\udce9", "$\\frac{1$", "a\x00\x1b[31m"),
+    *("_", "<b>", "&", "{{ 7 }}", "日"),
+)
+
+
+def test_names_of_classes_are_never_markup_nor_formulas(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = dataclasses.replace(load_dataset("digits", None), classes=NAMES)
+    monkeypatch.setattr(DataSettings, "load", lambda self: data)
+    sections = sections_of(finished)
+    assert len(sections) == 3
+    checker = check_page(render(NAMES[1], sections))
+    assert "caf\\udce9" in "".join(checker.text)
+    matrix = next(part for part in sections[1].parts if isinstance(part, Figure))
+    texts = _texts(matrix)
+    shown = [*NAMES[:2], "caf\\udce9", NAMES[3], "a\\x00\\x1b[31m", *NAMES[5:]]
+    assert all(texts.count(name) == 2 for name in shown), texts
+
+
 def test_another_accuracy_than_recorded_is_told(copied: Path) -> None:
     with sqlite3.connect(copied / "run.sqlite") as database:
         result = json.loads(database.execute("SELECT result_json FROM final").fetchone()[0])

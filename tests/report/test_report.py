@@ -7,10 +7,12 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from html_checks import check_page
 from made_results import results
 from made_runs import NASTY, family, made_run
+from PIL import Image
 from tiny_runs import tiny_run
 
 pytest.importorskip("matplotlib")
@@ -19,6 +21,7 @@ from spenser_gee.atomic import write_json
 from spenser_gee.errors import InputError
 from spenser_gee.report.drawing import extra
 from spenser_gee.report.report import write_report
+from spenser_gee.runs.database import DatabaseError
 from spenser_gee.runs.store import RunFolder
 
 ALWAYS = {"overview", "evolution", "failures", "time", "repeat"}
@@ -114,6 +117,80 @@ def test_what_a_run_says_is_never_markup(tmp_path: Path) -> None:
     page, _ = report(made.run.path, tmp_path / "report.html")
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(") >= 3
+
+
+CLASSES = ("$cash$", "$\\frac{1", "caf\udce9", "<b>&\"'", "esc\x1b[31m")
+
+
+@pytest.mark.filterwarnings("error:Glyph")
+def test_classes_and_folders_may_have_any_name(tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 255, (5, 8, 8), dtype=np.uint8)
+    for part, count in (("train", 12), ("test", 4)):
+        for number, name in enumerate(CLASSES):
+            folder = tmp_path / "data" / part / name
+            folder.mkdir(parents=True)
+            for image in range(count):
+                Image.fromarray(images[number]).save(folder / f"{image}.png")
+    data = ["data.dataset=image-folder", f"data.root={tmp_path / 'data'}", "data.train_subset=null"]
+    run = tiny_run(tmp_path, "$x$ <&svg>", *data, "data.batch_size=8", "search.generations=1")
+    warnings: list[str] = []
+    out = write_report(run, None, tmp_path / "report.html", None, warnings.append)
+    assert warnings == []
+    checker = check_page(out.read_text(encoding="utf-8"))
+    words = "".join(checker.text)
+    assert "Run $x$ <&svg>" in words
+    for name in ("$cash$", "$\\frac{1", "caf\\udce9", "<b>&\"'", "esc\\x1b[31m"):
+        assert words.count(name) >= 2
+
+
+def test_a_run_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    made = made_run(tmp_path, "caf\udce9")
+    family(made)
+    warnings: list[str] = []
+    out = write_report(made.run.path, None, made.run.path / "report.html", None, warnings.append)
+    assert warnings == []
+    assert "Run caf\\udce9" in "".join(check_page(out.read_text(encoding="utf-8")).text)
+
+
+def test_a_section_that_fails_says_so_and_the_others_are_drawn(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = contents(write_report(finished, None, tmp_path / "whole.html", None))
+
+    def fails(run: RunFolder) -> None:
+        raise ValueError("no <b>sense</b>\nat all")
+
+    monkeypatch.setattr("spenser_gee.report.report.family_section", fails)
+    warnings: list[str] = []
+    out = write_report(finished, None, tmp_path / "report.html", None, warnings.append)
+    why = "this section could not be made: ValueError: no <b>sense</b> at all"
+    assert warnings == [f"report: family: {why}"]
+    assert contents(out) == whole
+    assert f"T{why[1:]}" in "".join(check_page(out.read_text()).text)
+
+
+def test_damaged_weights_cost_the_sections_that_need_them(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "best.safetensors").write_bytes(b"x")
+    warnings: list[str] = []
+    out = write_report(run, None, tmp_path / "report.html", None, warnings.append)
+    assert [warning.split(":")[1] for warning in warnings] == [" architecture"]
+    assert "best.safetensors" in warnings[0]
+    assert set(contents(out)) > WITH_A_BEST
+
+
+@pytest.mark.parametrize("error", [DatabaseError, KeyboardInterrupt])
+def test_some_things_end_a_report(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def fails(run: RunFolder) -> None:
+        raise error
+
+    monkeypatch.setattr("spenser_gee.report.report.time_section", fails)
+    with pytest.raises(error):
+        write_report(finished, None, tmp_path / "report.html", None)
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_an_earlier_report_is_replaced(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from spenser_gee.report.run.family import _spaced, family_section
 from spenser_gee.report.run.inner_search import inner_search_section
 from spenser_gee.report.run.overview import overview_section, repeat_section
 from spenser_gee.report.run.preferences import best_different, preferences_section, shares, wilson
+from spenser_gee.runs import queries
+from spenser_gee.runs.queries import RecordedEvaluation
 
 
 @pytest.fixture
@@ -303,19 +305,14 @@ def test_nothing_failed(tmp_path: Path) -> None:
 # --- time
 
 
-def _row(started: float, finished: float, number: int = 0, generation: int = 0) -> dict[str, object]:
-    return {
-        "started": started,
-        "finished": finished,
-        "candidate_id": number,
-        "generation": generation,
-        "status": "complete",
-        "cost": {},
-    }
+def _made(started: float, finished: float, number: int = 0) -> RecordedEvaluation:
+    return RecordedEvaluation(number, 0, "complete", 0.5, {}, {}, "", True, started, finished, "a worker")
 
 
 def test_lanes_are_what_ran_at_a_time() -> None:
-    jobs = times.lay_out([_row(100, 104), _row(100, 102, 1), _row(102, 103, 2), _row(104, 105, 3)], [90.0])
+    jobs = times.lay_out(
+        [_made(100, 104), _made(100, 102, 1), _made(102, 103, 2), _made(104, 105, 3)], [90.0]
+    )
     assert [(job.lane, job.begin, job.end) for job in jobs] == [
         (0, 10, 14),
         (1, 10, 12),
@@ -325,15 +322,16 @@ def test_lanes_are_what_ran_at_a_time() -> None:
 
 
 def test_the_time_between_sessions_is_taken_out() -> None:
-    rows = [_row(100, 104), _row(1003, 1004, 1), _row(5001, 5002, 2)]
-    jobs = times.lay_out(rows, [100.0, 1000.0, 5000.0])
+    made = [_made(100, 104), _made(1003, 1004, 1), _made(5001, 5002, 2)]
+    jobs = times.lay_out(made, [100.0, 1000.0, 5000.0])
     assert [(job.begin, job.end) for job in jobs] == [(0, 4), (7, 8), (9, 10)]
 
 
 def test_phases_add_up(made: MadeRun) -> None:
-    rows = made.run.rows("SELECT * FROM evaluations ORDER BY started")
-    jobs = times.lay_out(rows, [rows[0]["started"]])
-    spent = times.phases(rows, jobs, {"training_seconds": 7.0, "test_seconds": 1.0})
+    evaluations = queries.evaluations(made.run)
+    jobs = times.lay_out(evaluations, [evaluations[0].started or 0.0])
+    final = queries.Final(0.5, 0.01, 100, 1, 10, 10, 0.0, training_seconds=7.0, test_seconds=1.0)
+    spent = times.phases(evaluations, jobs, final)
     # Busy: 10 + (2 + 4 + 1) + (2 + 4 + 1) = 24 s of which 7 x 0.75 s are accounted for; two lanes had
     # 2 x (10 + 4 + 4) = 36 s.
     assert spent["training"] == pytest.approx(3.5)

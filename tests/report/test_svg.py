@@ -64,6 +64,38 @@ def test_text_stays_text_and_is_escaped() -> None:
     assert "a <b> & c #000000" in ["".join(element.itertext()) for element in root.iter()]
 
 
+FOREIGN = {
+    "$x^2$ and $\\frac{1$": "$x^2$ and $\\frac{1$",
+    "</svg><script>alert(1)</script>": "</svg><script>alert(1)</script>",
+    "caf\udce9": r"caf\udce9",
+    "bell\x07, escape\x1b[31m": r"bell\x07, escape\x1b[31m",
+    "日本": "日本",
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("text", "shown"), FOREIGN.items())
+def test_what_users_have_named_is_drawn_as_it_is(text: str, shown: str) -> None:
+    def draw(axes: Any) -> None:
+        axes.set_title(text)
+        axes.set_xlabel(text)
+        axes.set_xticks([0, 1], [text, "other"])
+        axes.set_yticks([2, 3], [text, text])
+        axes.text(0.5, 2.5, text)
+        axes.annotate(text, (0, 2))
+        axes.plot([0, 1], [2, 3], label=text)
+        axes.legend()
+
+    with svg.figure(9, 9) as fig:
+        draw(fig.add_subplot())
+        picture = svg.to_svg(fig)
+    texts = [
+        element.text for element in ElementTree.fromstring(picture).iter() if element.tag.endswith("text")
+    ]
+    assert texts.count(shown) == 8
+    assert "<script" not in picture
+
+
 def test_nothing_in_a_picture_reaches_the_rest_of_the_page() -> None:
     text = _picture()
     assert "<style" not in text

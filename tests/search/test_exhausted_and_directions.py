@@ -9,7 +9,7 @@ import pytest
 
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.objective import OBJECTIVES, Objective
+from spenser_gee.objective import FITNESS, OBJECTIVES
 from spenser_gee.search import (
     STRATEGIES,
     Candidate,
@@ -119,6 +119,6 @@ def test_strategies_that_strive_for_one_objective_refuse_two(name: str) -> None:
     entry = STRATEGIES[name]
     if entry.several:
         pytest.skip("it strives for several")
-    frame = Frame(toy_space(), 1, 2, None, 5, (LOSS, Objective("fitness")))
+    frame = Frame(toy_space(), 1, 2, None, 5, (LOSS, FITNESS))
     with pytest.raises(InputError, match="strives for one objective, found 2: loss, fitness"):
         make_strategy(entry.settings(kind=name), frame)

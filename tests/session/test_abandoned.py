@@ -16,8 +16,9 @@ from tiny_runs import assert_equal_runs, command, contents, tiny_config, tiny_ru
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import evaluations_csv, summarise
+from spenser_gee.session import carry_on as session_run
 from spenser_gee.session import resume_run, start_run
-from spenser_gee.session import run as session_run
 from spenser_gee.session.reporter import Silent
 
 # Long enough for a look at the curve, and for two networks to differ.
@@ -39,12 +40,12 @@ def test_what_is_given_up_is_recorded_with_its_reason_and_its_cost(run: Path) ->
     assert given_up
     for row in given_up:
         assert row["generation"] > 0  # there was nothing to compare with
-        assert (row["fitness"], row["objectives"]) == (None, {})
+        assert row["objectives"] == {}
         assert 30 <= row["cost"]["training_steps"] < 100
-        assert row["details"]["curve"][-1][0] == row["cost"]["training_steps"]
+        assert row["curve"][-1][0] == row["cost"]["training_steps"]
         assert row["reason"].startswith("training accuracy 0.")
     # The parent is trained to its end in every generation.
-    best = [row["best_id"] for row in contents(run)["generations"]]
+    best = [row["front"][0]["id"] for row in contents(run)["generations"]]
     trained = {(row["generation"], row["candidate_id"]): row["status"] for row in rows(run)}
     assert all(trained[generation + 1, parent] == "complete" for generation, parent in enumerate(best[:-1]))
     assert not {row["candidate_id"] for row in given_up} & set(best)
@@ -53,8 +54,8 @@ def test_what_is_given_up_is_recorded_with_its_reason_and_its_cost(run: Path) ->
 def test_it_shows(run: Path) -> None:
     count = sum(row["status"] == "abandoned" for row in rows(run))
     with RunFolder.open(run) as folder:
-        assert folder.summary()["statuses"]["abandoned"] == count
-        assert folder.to_csv().count(",abandoned,") == count
+        assert summarise(folder).statuses["abandoned"] == count
+        assert evaluations_csv(folder).count(",abandoned,") == count
         counts = folder.rows("SELECT counts_json FROM generations")
     assert sum(row["counts"]["abandoned"] for row in counts) == count
     code, text, _ = command("show", run)
@@ -88,10 +89,8 @@ def test_who_has_to_keep_up_with_whom(
 ) -> None:
     """Newcomers with their parent; the parent itself, the first ones, and random search's, with nobody."""
     run = tiny_run(tmp_path, "run", f"search.strategy={strategy}", f"training.abandon={str(abandon).lower()}")
-    best = contents(run)["generations"][0]["best_id"]
-    [curve] = [
-        row["details"]["curve"] for row in rows(run) if (row["generation"], row["candidate_id"]) == (0, best)
-    ]
+    best = contents(run)["generations"][0]["front"][0]["id"]
+    [curve] = [row["curve"] for row in rows(run) if (row["generation"], row["candidate_id"]) == (0, best)]
     first, second = sent
     assert set(map(str, first.values())) == {"None"}
     assert best in second
@@ -106,10 +105,9 @@ def test_curves_without_accuracies_are_nothing_to_keep_up_with(
     run = tiny_run(tmp_path, "run", "search.generations=1")
     with contextlib.closing(sqlite3.connect(run / "run.sqlite")) as connection:
         for row in rows(run):
-            details = {**row["details"], "curve": [entry[:2] for entry in row["details"]["curve"]]}
             connection.execute(
-                "UPDATE evaluations SET details_json = ? WHERE candidate_id = ?",
-                (json.dumps(details), row["candidate_id"]),
+                "UPDATE evaluations SET curve_json = ? WHERE candidate_id = ?",
+                (json.dumps([entry[:2] for entry in row["curve"]]), row["candidate_id"]),
             )
         connection.commit()
     resume_run(run, {"search.generations": 2})
@@ -124,8 +122,8 @@ def test_without_it_the_others_are_what_they_were(run: Path, tmp_path: Path) -> 
         if with_it["status"] == "complete":
             assert with_it == without
         else:
-            length = len(with_it["details"]["curve"])
-            assert with_it["details"]["curve"] == without["details"]["curve"][:length]
+            length = len(with_it["curve"])
+            assert with_it["curve"] == without["curve"][:length]
 
 
 def test_the_number_of_workers_changes_nothing(run: Path, tmp_path: Path) -> None:

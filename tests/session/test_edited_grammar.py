@@ -13,8 +13,9 @@ from spenser_gee.errors import InputError
 from spenser_gee.genotype import Genotype, sentence_of
 from spenser_gee.grammar import load_grammar
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
+from spenser_gee.session import resume as session_run
 from spenser_gee.session import resume_run, start_run
-from spenser_gee.session import run as session_run
 
 FEATURES = 'features: convolution norm "no-pool" "no-skip" activation | dropout'
 
@@ -124,7 +125,9 @@ def narrow(run: Path, keep: str) -> tuple[str, str, set[int]]:
 
 def best_of(run: Path) -> str:
     with RunFolder.open(run) as folder:
-        return str(folder.summary()["best"]["sentence"])
+        best = summarise(folder).best
+        assert best is not None
+        return best.sentence
 
 
 def test_a_narrowed_grammar_is_refused_until_networks_may_be_dropped(run: Path) -> None:

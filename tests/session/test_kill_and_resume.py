@@ -21,6 +21,7 @@ import pytest
 from tiny_runs import assert_equal_runs, begin, command, environment, write_tiny
 
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
 from spenser_gee.session import resume_run
 
 LONG = os.environ.get("SPENSER_GEE_LONG_TESTS") == "1"
@@ -220,7 +221,7 @@ def test_interrupted(
     assert "Traceback" not in said
     assert said.splitlines()[-2:-1] == [f"  python -m spenser_gee resume {run}"]
     with RunFolder.open(run) as folder:
-        assert folder.summary()["status"] == "interrupted"
+        assert summarise(folder).status == "interrupted"
     assert warm.run("resume", run) == 0
     assert_equal_runs(expected, run)
 

@@ -14,9 +14,11 @@ from tiny_runs import GRAMMAR, assert_equal_runs, contents, snapshot, tiny_confi
 from spenser_gee.errors import InputError
 from spenser_gee.execution import ProcessExecutor
 from spenser_gee.phenotype.check import open_grammar
+from spenser_gee.runs import queries
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
+from spenser_gee.session import carry_on as session_run
 from spenser_gee.session import resume_run, start_run
-from spenser_gee.session import run as session_run
 from spenser_gee.session.setup import Setup, set_up
 from spenser_gee.training.saved import load_network
 
@@ -58,18 +60,15 @@ def test_a_run_writes_what_it_promises(finished: Path) -> None:
     # 3 offspring, then the parent again and 3 offspring.
     assert [row["candidate_id"] for row in found["evaluations"]][:3] == [0, 1, 2]
     assert len(found["evaluations"]) == 7
-    assert any(row["details"].get("inner_generations") for row in found["evaluations"])
-    assert len(found["inner"]) == sum(
-        row["details"].get("inner_generations", 0) for row in found["evaluations"]
-    )
+    assert found["inner"]
     with RunFolder.open(finished) as run:
-        summary = run.summary()
-        best = run.best_before(2)
+        summary = summarise(run).to_dict()
+        best = queries.best_standing(run)
     assert summary["status"] == "finished"
-    assert summary["best"]["id"] == found["generations"][-1]["best_id"]
+    assert summary["best"]["id"] == found["generations"][-1]["front"][0]["id"]
     assert best is not None
     kept = [path.name for path in (finished / "weights").iterdir()]
-    assert kept == [f"candidate-{best[0]:06d}-{best[1]:05d}.safetensors"]
+    assert kept == [f"candidate-{best.id:06d}-{best.trained:05d}.safetensors"]
     saved, final = load_network(finished / "best.safetensors"), load_network(finished / "final.safetensors")
     assert saved.sentence == final.sentence == summary["best"]["sentence"]
     before, after = weights(finished / "best.safetensors"), weights(finished / "final.safetensors")
@@ -191,7 +190,7 @@ FIRST = (
 
 def test_a_hand_written_first_parent(tmp_path: Path) -> None:
     start = tmp_path / "first.net"
-    start.write_text(f"# by hand\n{FIRST}\n")
+    start.write_bytes(f"\ufeff# by hand\r{FIRST}\r\n".encode())
     run = tiny_run(tmp_path, "run", f"search.start={start}")
     first, *others = contents(run)["candidates"]
     assert (first["origin"], first["parents"]) == (["start"], [])
@@ -254,16 +253,14 @@ def test_a_crash_a_hang_and_an_exception_cost_one_candidate_each(
 ) -> None:
     use_factory(monkeypatch, "make_unreliable")
     executor = functools.partial(ProcessExecutor, grace_s=0.5)
-    monkeypatch.setattr(
-        session_run, "open_executor", lambda start, workers, *rest: executor(start, workers, *rest)
-    )
+    monkeypatch.setattr(session_run, "open_executor", lambda *first, engine=None: executor(*first[:4]))
     run = tiny_run(tmp_path, "run", "search.workers=1", "search.timeout=12", "search.offspring=4")
     rows = {row["candidate_id"]: row for row in contents(run)["evaluations"] if row["generation"] == 0}
     assert [rows[number]["status"] for number in range(4)] == ["complete", "failed", "timed_out", "failed"]
     assert "SIGKILL" in rows[1]["reason"]
     assert rows[3]["reason"] == "ValueError: three is not allowed"
     with RunFolder.open(run) as folder:
-        summary = folder.summary()
+        summary = summarise(folder).to_dict()
     assert (summary["status"], summary["generation"], summary["failed"]) == ("finished", 2, 2)
     assert summary["final"] is not None
 
@@ -292,6 +289,6 @@ def test_workers_that_cannot_start_end_the_run(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(InputError, match="no_such_factory"):
         start_run(tiny_config(tmp_path, "search.workers=1"), tmp_path / "run")
     with RunFolder.open(tmp_path / "run") as run:
-        assert run.summary()["status"] == "failed"
+        assert summarise(run).status == "failed"
     monkeypatch.undo()
     assert resume_run(tmp_path / "run", {"search.workers": 0})["status"] == "finished"

@@ -65,7 +65,7 @@ def test_workers_do_not_read_the_data_set(tmp_path: Path) -> None:
 def test_workers_share_a_gpu(tmp_path: Path) -> None:
     setup = set_up_images(tmp_path, "cuda")
     found = evaluations(setup, 2, 4, tmp_path)
-    assert len({evaluation.details["execution"]["worker"] for evaluation in found}) == 2
+    assert len({evaluation.execution.worker for evaluation in found}) == 2
 
 
 def test_test_images_are_out_of_a_workers_reach(tmp_path: Path) -> None:

@@ -95,14 +95,14 @@ def contents(path: Path) -> dict[str, Any]:
             "evaluations": [
                 {**row, "cost": _timeless(row["cost"]), "details": _timeless(row["details"])}
                 for row in run.rows(
-                    "SELECT candidate_id, generation, status, fitness, objectives_json, cost_json, reason,"
-                    " details_json, evaluated FROM evaluations ORDER BY generation, candidate_id"
+                    "SELECT candidate_id, generation, status, objectives_json, errors_json, measures_json,"
+                    " cost_json, reason, details_json, curve_json, evaluated, same_as"
+                    " FROM evaluations ORDER BY generation, candidate_id"
                 )
             ],
             "inner": run.rows("SELECT * FROM inner ORDER BY generation, candidate_id, cma_generation"),
             "generations": run.rows(
-                "SELECT generation, best_id, best_fitness, best_mean, best_standard_error, mean_fitness,"
-                " evaluations, counts_json FROM generations ORDER BY generation"
+                "SELECT generation, front_json, means_json, evaluations, counts_json FROM generations ORDER BY generation"
             ),
             "states": run.rows("SELECT * FROM state ORDER BY generation"),
             "final": _timeless(run.final() or {}),

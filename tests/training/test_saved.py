@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -91,6 +92,47 @@ def test_the_seed_of_classify_is_that_of_the_spike_noise(tmp_path: Path) -> None
     torch.manual_seed(2)
     assert torch.equal(saved.classify(images, seed=1), first)
     assert not torch.equal(saved.classify(images, seed=2), first)
+
+
+WRONG_IMAGES = {
+    "floats 0..255": (torch.full((2, 1, 8, 8), 254.0), "float32 from 254 to 254: use images / 255"),
+    "just above 1": (torch.full((2, 1, 8, 8), 1.001, dtype=torch.float64), "from 1.001 to 1.001"),
+    "scaled": (torch.linspace(-1, 1, 64).view(1, 1, 8, 8), "from -1 to 1: undo what scaled them"),
+    "int64": (torch.full((1, 1, 8, 8), 256), "torch.int64 from 256 to 256: undo what scaled them"),
+    "16 bits": (torch.full((1, 1, 8, 8), 65535, dtype=torch.uint16), "torch.uint16 from 65535 to 65535"),
+    "negative": (torch.full((1, 1, 8, 8), -1, dtype=torch.int8), "torch.int8 from -1 to -1"),
+    "NaN": (torch.zeros(1, 1, 8, 8).index_fill(3, torch.tensor([5]), torch.nan), "found NaN or infinity"),
+    "infinity": (torch.full((1, 1, 8, 8), torch.inf), "found NaN or infinity"),
+    "bool": (torch.ones(1, 1, 8, 8, dtype=torch.bool), "found torch.bool: use images.float()"),
+    "complex": (torch.ones(1, 1, 8, 8, dtype=torch.complex64), "found torch.complex64"),
+    "one image": (torch.zeros(1, 8, 8), r"shape \(B, 1, 8, 8\).*; found \(1, 8, 8\)"),
+    "channels last": (torch.zeros(2, 8, 8, 1), r"found \(2, 8, 8, 1\)"),
+    "colour": (torch.zeros(2, 3, 8, 8), r"found \(2, 3, 8, 8\)"),
+    "none": (torch.zeros(0, 1, 8, 8), r"found \(0, 1, 8, 8\)"),
+    "an array": (np.zeros((1, 1, 8, 8), np.uint8), r"found ndarray: use torch.from_numpy"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_IMAGES)
+def test_images_of_another_range_or_shape_are_refused(tmp_path: Path, kind: str) -> None:
+    save_network(tmp_path / "n", network_of(gene_spec()), "")
+    images, message = WRONG_IMAGES[kind]
+    with pytest.raises(InputError, match=message) as caught:
+        load_network(tmp_path / "n").classify(images)  # type: ignore[arg-type]
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_all_types_of_the_same_images_give_the_same_classes(tmp_path: Path) -> None:
+    spec = gene_spec(input=Input("direct"))
+    save_network(tmp_path / "n", network_of(spec), "")
+    saved = load_network(tmp_path / "n")
+    images = task().fitness.data.images[:100]
+    classes = saved.classify(images)
+    assert len(classes.unique()) > 1
+    for dtype in (torch.int16, torch.uint16, torch.int32, torch.int64):
+        assert torch.equal(saved.classify(images.to(dtype)), classes)
+    for dtype in (torch.float32, torch.float64):
+        assert torch.equal(saved.classify(images.to(dtype) / 255), classes)
 
 
 # --- files that are no network ------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from spenser_gee.errors import printable
 from spenser_gee.report.drawing.extra import require_libraries
 from spenser_gee.report.drawing.section import Figure, Section, Table
 
@@ -37,7 +38,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
     environment.tests["table"] = lambda part: isinstance(part, Table)
     environment.filters["picture"] = _picture
     template = environment.get_template("page.html.jinja")
-    return template.render(title=title, sections=sections, generator=GENERATOR)
+    return printable(template.render(title=title, sections=sections, generator=GENERATOR))
 
 
 def _picture(figure: Figure) -> Markup:

@@ -11,10 +11,12 @@ import contextlib
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from spenser_gee.errors import printable
 from spenser_gee.report.drawing.extra import require_libraries
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ _STYLE: Any = {
     "grid.alpha": 0.3,
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
-    # Text stays text, and equal pictures are equal files.
+    # Text stays text, a dollar sign too, and equal pictures are equal files.
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "spenser-gee",
 }
@@ -93,7 +96,10 @@ def to_svg(fig: Figure) -> str:
     Pictures that differ have no id in common.
     """
     text = io.StringIO()
-    with _house_style():
+    with _house_style(), warnings.catch_warnings():
+        # Text stays text: the reader's browser has the letters.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        _settle_texts(fig)
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         fig.savefig(text, format="svg", metadata=metadata)
     root = ElementTree.fromstring(text.getvalue())
@@ -104,6 +110,24 @@ def to_svg(fig: Figure) -> str:
     _settle_numbers(root)
     _settle_ids(root)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _settle_texts(fig: Figure) -> None:
+    """What has no place in an SVG file, nor in a layout, is spelled out."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter
+
+    for text in fig.findobj(Text):
+        text.set_text(printable(text.get_text()))
+    for axis in (axis for axes in fig.axes for axis in (axes.xaxis, axes.yaxis)):
+        # Ticks that have names get their texts only while they are drawn.
+        named = axis.get_major_formatter()
+        if isinstance(named, FuncFormatter):
+            axis.set_major_formatter(FuncFormatter(_printable(named.func)))
+
+
+def _printable(name: Callable[..., str]) -> Callable[..., str]:
+    return lambda *at: printable(name(*at))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
+from spenser_gee.runs.queries import candidates, evaluations
 from spenser_gee.runs.store import RunFolder
 
 
@@ -27,11 +28,9 @@ class Fitness:
 def fitness_of_all(run: RunFolder) -> dict[int, Fitness]:
     """By candidate, of those that were complete; evaluations taken over from an equal network do not count."""
     measured: dict[int, list[tuple[float, float | None]]] = defaultdict(list)
-    for row in run.rows(
-        "SELECT candidate_id, fitness, objectives_json FROM evaluations WHERE evaluated AND status = 'complete'"
-        " ORDER BY generation, candidate_id"
-    ):
-        measured[row["candidate_id"]].append((row["fitness"], row["objectives"].get("standard_error")))
+    for each in evaluations(run):
+        if each.own_value is not None:
+            measured[each.candidate_id].append((each.own_value, each.error))
     return {candidate: _fitness(values) for candidate, values in measured.items()}
 
 
@@ -44,15 +43,9 @@ def _fitness(values: list[tuple[float, float | None]]) -> Fitness:
     return Fitness(mean, math.sqrt(variance / number), number)
 
 
-def best_candidate(run: RunFolder) -> int | None:
-    """The best of the finished generations, or None."""
-    rows = run.rows("SELECT best_id FROM generations ORDER BY generation DESC LIMIT 1")
-    return rows[0]["best_id"] if rows else None
-
-
 def ancestors(run: RunFolder, candidate: int) -> list[int]:
     """The candidate's first parents back to the beginning, the eldest first, the candidate last."""
-    parents = {row["id"]: row["parents"] for row in run.rows("SELECT id, parents_json FROM candidates")}
+    parents = {each.id: each.parents for each in candidates(run)}
     chain = [candidate]
     while parents.get(chain[-1]) and parents[chain[-1]][0] not in chain:
         chain.append(parents[chain[-1]][0])

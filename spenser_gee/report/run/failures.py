@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
 
 from spenser_gee.report.drawing.section import Section, Table
 from spenser_gee.report.run.facts import number_of, percent
+from spenser_gee.runs.queries import RecordedEvaluation, evaluations
 from spenser_gee.runs.store import RunFolder
 
 MOST_ROWS = 40
@@ -23,21 +24,18 @@ _MEANING = {
 def failures_section(run: RunFolder) -> Section:
     """By status and reason, the most frequent first. Reasons that differ only in numbers are one."""
     title, anchor = "What was not complete", "failures"
-    total = run.rows("SELECT count(*) AS n FROM evaluations")[0]["n"]
-    rows = run.rows(
-        "SELECT candidate_id, generation, status, reason FROM evaluations WHERE status != 'complete'"
-        " ORDER BY generation, candidate_id"
-    )
-    if not rows:
+    made = evaluations(run)
+    failed = [each for each in made if each.status != "complete"]
+    if not failed:
         return Section(title, anchor, ("Every recorded evaluation was complete.",))
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["status"], re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "#", row["reason"])].append(row)
-    ordered = sorted(groups.values(), key=lambda group: (-len(group), group[0]["status"], group[0]["reason"]))
-    met = dict.fromkeys(row["status"] for row in rows)
+    groups: dict[tuple[str, str], list[RecordedEvaluation]] = defaultdict(list)
+    for each in failed:
+        groups[each.status, re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "#", each.reason)].append(each)
+    ordered = sorted(groups.values(), key=lambda group: (-len(group), group[0].status, group[0].reason))
+    met = dict.fromkeys(each.status for each in failed)
     parts: list[str | Table] = [
-        f"{len(rows):,} of {number_of(total, 'evaluation')} ({percent(len(rows) / total)}) did not end complete. "
-        + " ".join(f"{status}: {_MEANING.get(status, 'unknown')}." for status in met),
+        f"{len(failed):,} of {number_of(len(made), 'evaluation')} ({percent(len(failed) / len(made))}) did not end "
+        "complete. " + " ".join(f"{status}: {_MEANING[status]}." for status in met),
         Table(
             ("status", "evaluations", "candidate", "generation", "reason"),
             tuple(_row(group) for group in ordered[:MOST_ROWS]),
@@ -51,7 +49,7 @@ def failures_section(run: RunFolder) -> Section:
     return Section(title, anchor, tuple(parts))
 
 
-def _row(group: list[dict[str, Any]]) -> tuple[str, ...]:
+def _row(group: Sequence[RecordedEvaluation]) -> tuple[str, ...]:
     first = group[0]
-    reason = first["reason"] or "no reason recorded"
-    return first["status"], f"{len(group):,}", str(first["candidate_id"]), str(first["generation"]), reason
+    reason = first.reason or "no reason recorded"
+    return first.status, f"{len(group):,}", str(first.candidate_id), str(first.generation), reason

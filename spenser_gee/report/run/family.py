@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
-from spenser_gee.report.run.facts import Fitness, ancestors, best_candidate, fitness_of_all, number_of
+from spenser_gee.report.run.facts import Fitness, ancestors, fitness_of_all, number_of
+from spenser_gee.runs.origin import objective_of
+from spenser_gee.runs.queries import RecordedCandidate, best_candidate, candidate, candidates, evaluations
 from spenser_gee.runs.store import RunFolder
 
 # The width of a digit, as a share of the picture's.
@@ -20,29 +22,29 @@ def family_section(run: RunFolder) -> Section | None:
     if best is None:
         return None
     fitness = fitness_of_all(run)
-    chain = [run.candidate(number) for number in ancestors(run, best)]
+    chain = [candidate(run, number) for number in ancestors(run, best)]
     parts: list[str | Figure | Table] = []
     if len(chain) == 1:
         parts.append(
-            f"Candidate {best} has no ancestors: it was {', '.join(chain[0]['origin']) or 'there at first'}."
+            f"Candidate {best} has no ancestors: it was {', '.join(chain[0].origin) or 'there at first'}."
         )
     else:
         parts.append(
             f"Candidate {best} is the last of a chain of {len(chain)}: "
-            f"{number_of(len(chain) - 1, 'step')} from candidate {chain[0]['id']}, which was "
-            f"{', '.join(chain[0]['origin']) or 'there at first'}."
+            f"{number_of(len(chain) - 1, 'step')} from candidate {chain[0].id}, which was "
+            f"{', '.join(chain[0].origin) or 'there at first'}."
         )
         parts.append(_figure(run, chain, fitness))
     parts.append(_table(run, chain, fitness))
     return Section("Family tree of the best", "family", tuple(parts))
 
 
-def _figure(run: RunFolder, chain: list[dict[str, Any]], fitness: dict[int, Fitness]) -> Figure:
+def _figure(run: RunFolder, chain: Sequence[RecordedCandidate], fitness: Mapping[int, Fitness]) -> Figure:
     siblings = _siblings(run, chain)
     given_up = sum(number not in fitness for number, _ in siblings)
-    steps = ", ".join(f"{row['id']} ({fitness[row['id']].mean:.3f})" for row in chain if row["id"] in fitness)
+    steps = ", ".join(f"{each.id} ({fitness[each.id].mean:.3f})" for each in chain if each.id in fitness)
     return Figure(
-        _picture(chain, siblings, fitness),
+        _picture(chain, siblings, fitness, objective_of(run).name),
         "Each numbered candidate of the chain stands at the generation it was born in and at its fitness, the mean "
         "over its evaluations; it is the parent up to the next one's birth. Small dots: its other children. "
         f"{number_of(given_up, 'child', 'children')} without a fitness {'is' if given_up == 1 else 'are'} not drawn.",
@@ -50,21 +52,26 @@ def _figure(run: RunFolder, chain: list[dict[str, Any]], fitness: dict[int, Fitn
     )
 
 
-def _siblings(run: RunFolder, chain: list[dict[str, Any]]) -> list[tuple[int, int]]:
+def _siblings(run: RunFolder, chain: Sequence[RecordedCandidate]) -> list[tuple[int, int]]:
     """(candidate, generation) of the children of the chain that are not in it."""
-    own = {row["id"] for row in chain}
-    rows = run.rows("SELECT id, generation, parents_json FROM candidates ORDER BY id")
+    own = {each.id for each in chain}
     return [
-        (row["id"], row["generation"]) for row in rows if row["id"] not in own and own & set(row["parents"])
+        (each.id, each.generation)
+        for each in candidates(run)
+        if each.id not in own and own & set(each.parents)
     ]
 
 
 def _picture(
-    chain: list[dict[str, Any]], siblings: list[tuple[int, int]], fitness: dict[int, Fitness]
+    chain: Sequence[RecordedCandidate],
+    siblings: Sequence[tuple[int, int]],
+    fitness: Mapping[int, Fitness],
+    label: str,
 ) -> str:
-    born = [row["generation"] for row in chain if row["id"] in fitness]
-    values = [fitness[row["id"]].mean for row in chain if row["id"] in fitness]
-    names = [str(row["id"]) for row in chain if row["id"] in fitness]
+    measured = [each for each in chain if each.id in fitness]
+    born = [each.generation for each in measured]
+    values = [fitness[each.id].mean for each in measured]
+    names = [str(each.id) for each in measured]
     drawn = [(when, fitness[number].mean) for number, when in siblings if number in fitness]
     with svg.figure(svg.WIDTH, 2.7) as fig:
         axes = fig.add_subplot()
@@ -83,7 +90,7 @@ def _picture(
             axes.annotate(name, (when, value), (0, 6), textcoords="offset points", ha="center")
         axes.margins(y=0.12)
         axes.set_xlabel("generation of birth")
-        axes.set_ylabel("fitness")
+        axes.set_ylabel(label)
         svg.count_along(axes)
         axes.grid(axis="y")
         return svg.to_svg(fig)
@@ -99,19 +106,23 @@ def _spaced(points: list[tuple[int, float, str]]) -> list[tuple[int, float, str]
     return kept
 
 
-def _table(run: RunFolder, chain: list[dict[str, Any]], fitness: dict[int, Fitness]) -> Table:
+def _table(run: RunFolder, chain: Sequence[RecordedCandidate], fitness: Mapping[int, Fitness]) -> Table:
     rows = []
-    for before, row in zip([None, *chain[:-1]], chain, strict=True):
-        own = fitness.get(row["id"])
-        gain = None if before is None else _gain(run, before["id"], row["id"], row["generation"])
+    known = {(each.candidate_id, each.generation): each.value for each in evaluations(run)}
+    for before, each in zip([None, *chain[:-1]], chain, strict=True):
+        own = fitness.get(each.id)
+        # How much better it was than its parent in the generation it was born in, if both were complete.
+        ours = known.get((each.id, each.generation))
+        theirs = None if before is None else known.get((before.id, each.generation))
+        gain = None if ours is None or theirs is None else ours - theirs
         rows.append(
             (
-                str(row["generation"]),
-                str(row["id"]),
+                str(each.generation),
+                str(each.id),
                 "–" if own is None else str(own),
                 "0" if own is None else str(own.evaluations),
                 "–" if gain is None else f"{gain:+.4f}",
-                _short("; ".join(row["origin"])) or "–",
+                _short("; ".join(each.origin)) or "–",
             )
         )
     return Table(
@@ -126,16 +137,3 @@ def _table(run: RunFolder, chain: list[dict[str, Any]], fitness: dict[int, Fitne
 def _short(changes: str) -> str:
     """With numbers of four digits: the sentence has them all."""
     return re.sub(r"\d+\.\d{3,}(e-?\d+)?", lambda found: f"{float(found[0]):.4g}", changes)
-
-
-def _gain(run: RunFolder, parent: int, child: int, generation: int) -> float | None:
-    """How much better the child was in the generation it was born in; None where one of them was not complete."""
-    rows = run.rows(
-        "SELECT candidate_id AS id, fitness FROM evaluations WHERE generation = ? AND candidate_id IN (?, ?)",
-        generation,
-        parent,
-        child,
-    )
-    found = {row["id"]: row["fitness"] for row in rows}
-    ours, theirs = found.get(child), found.get(parent)
-    return None if ours is None or theirs is None else float(ours - theirs)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
-from spenser_gee.report.run.facts import best_candidate, fitness_of_all, number_of
+from spenser_gee.report.run.facts import fitness_of_all, number_of
+from spenser_gee.runs.origin import config_of, objective_of
+from spenser_gee.runs.queries import (
+    InnerStep,
+    best_candidate,
+    detailed_evaluations,
+    inner_search,
+    inner_searched,
+)
 from spenser_gee.runs.store import RunFolder
 
-# key of the record, name, meaning
-_CURVES = (
+# key of a step, name, meaning
+CURVES = (
     ("f", "f", "objective (lower is better)"),
     ("loss", "L", "loss after the short training"),
     ("r1", "r1", "temporal difference"),
@@ -21,8 +28,10 @@ _CURVES = (
     ("beta1", "β1", "standard deviation of E's draws"),
     ("beta2", "β2", "bound of E's draws"),
 )
+# Those of which means over the living starts are recorded too.
+_TERMS = ("loss", "r1", "r2")
 
-_History = Sequence[Mapping[str, Any]]
+_History = Sequence[InnerStep]
 
 
 def inner_search_section(run: RunFolder) -> Section | None:
@@ -36,7 +45,7 @@ def inner_search_section(run: RunFolder) -> Section | None:
         nothing = f"No complete candidate had an inner search (terms: {_terms(run)})."
         return Section(title, anchor, (nothing, *_why_not(run, best)))
     candidate, generation = choice
-    history = run.inner(candidate, generation)
+    history = inner_search(run, candidate, generation)
     whose = "the best candidate" if candidate == best else "the fittest candidate that had one"
     words = (
         f"Candidate {candidate}, {whose}, in generation {generation}: "
@@ -51,49 +60,45 @@ def inner_search_section(run: RunFolder) -> Section | None:
 
 def _choose(run: RunFolder, best: int) -> tuple[int, int] | None:
     """(candidate, generation) of the first inner search of the best, else of the fittest that had one."""
-    searched: dict[int, int] = {}
-    for row in run.rows("SELECT DISTINCT candidate_id, generation FROM inner ORDER BY generation DESC"):
-        searched[row["candidate_id"]] = row["generation"]
+    searched = inner_searched(run)
     fitness = {number: value.mean for number, value in fitness_of_all(run).items() if number in searched}
     if not fitness:
         return None
-    chosen = best if best in fitness else max(fitness, key=lambda number: (fitness[number], -number))
+    sign = objective_of(run).sign
+    chosen = best if best in fitness else max(fitness, key=lambda number: (sign * fitness[number], -number))
     return chosen, searched[chosen]
 
 
 def _terms(run: RunFolder) -> str:
-    return str(run.config().get("initialisation", {}).get("terms", "unknown"))
-
-
-def _start(run: RunFolder, candidate: int, generation: int) -> Mapping[str, Any]:
-    start = dict(run.evaluations(candidate))[generation].details.get("start", {})
-    return start if isinstance(start, Mapping) else {}
+    return config_of(run).initialisation.terms
 
 
 def _why_not(run: RunFolder, best: int) -> list[str | Figure | Table]:
     """Why the best had none, as its last evaluation says it."""
-    generation, _ = run.evaluations(best)[-1]
-    start = _start(run, best, generation).get("chosen", "unknown")
+    start = detailed_evaluations(run, best)[-1].details.start.chosen
     return [f"The best candidate, {best}, had no inner search in its evaluations (its last start: {start})."]
 
 
 def _outcome(run: RunFolder, candidate: int, generation: int) -> str:
-    start = _start(run, candidate, generation)
-    losses = ", ".join(f"{name} {value:.4f}" for name, value in start.get("guard", {}).items())
+    (start,) = (
+        each.details.start for each in detailed_evaluations(run, candidate) if each.generation == generation
+    )
+    losses = ", ".join(f"{name} {value:.4f}" for name, value in start.guard.items())
     compared = f" Losses on fresh batches after a longer short training: {losses}." if losses else ""
     return (
-        f"Training began from this start: {start.get('chosen', 'unknown')}.{compared} "
-        f"The search took as much computing as {start.get('cost', 0):,.0f} training steps."
+        f"Training began from this start: {start.chosen}.{compared} "
+        f"The search took as much computing as {start.cost:,.0f} training steps."
     )
 
 
-def _value(row: Mapping[str, Any], key: str) -> float:
-    value = row.get(key)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.nan
+def _values(history: _History, key: str) -> list[float]:
+    """NaN, a gap, where there is no finite value."""
+    values: list[float] = [getattr(step, key) for step in history]
+    return [value if math.isfinite(value) else math.nan for value in values]
 
 
 def _figure(history: _History, candidate: int) -> Figure:
-    first, last = _value(history[0], "f"), _value(history[-1], "f")
+    first, *_, last = _values(history, "f")
     return Figure(
         _picture(history),
         "The best start of each generation of CMA-ES: f, its terms, the step size σ, and β1 and β2 of E. Dashed: the mean "
@@ -108,15 +113,14 @@ def _picture(history: _History) -> str:
     x = range(len(history))
     with svg.figure(svg.WIDTH, 3.8) as fig:
         all_axes = list(fig.subplots(3, 3, sharex=True).flat)
-        for axes, (key, name, _) in zip(all_axes, _CURVES, strict=False):
-            axes.plot(x, [_value(row, key) for row in history], "o-", color=svg.BLUE, markersize=3)
-            means = [_value(row, f"{key}_mean") for row in history]
-            if not all(math.isnan(value) for value in means):
-                axes.plot(x, means, "--", color=svg.ORANGE, linewidth=1.2)
+        for axes, (key, name, _) in zip(all_axes, CURVES, strict=False):
+            axes.plot(x, _values(history, key), "o-", color=svg.BLUE, markersize=3)
+            if key in _TERMS:
+                axes.plot(x, _values(history, f"{key}_mean"), "--", color=svg.ORANGE, linewidth=1.2)
             axes.set_title(name)
             axes.grid(axis="y")
             svg.count_along(axes)
-        for axes in all_axes[len(_CURVES) :]:
+        for axes in all_axes[len(CURVES) :]:
             axes.remove()
         fig.supxlabel("generation of CMA-ES")
         return svg.to_svg(fig)
@@ -124,15 +128,15 @@ def _picture(history: _History) -> str:
 
 def _table(history: _History) -> Table:
     rows = [
-        (str(number), *(_shown(_value(row, key)) for key, _, _ in _CURVES), f"{row.get('dead', 0):.0f}")
-        for number, row in enumerate(history)
+        (str(number), *(_shown(*_values([step], key)) for key, _, _ in CURVES), f"{step.dead:.0f}")
+        for number, step in enumerate(history)
     ]
-    meanings = ", ".join(f"{name}: {meaning}" for _, name, meaning in _CURVES)
+    meanings = ", ".join(f"{name}: {meaning}" for _, name, meaning in CURVES)
     return Table(
-        ("generation", *(name for _, name, _ in _CURVES), "dead"),
+        ("generation", *(name for _, name, _ in CURVES), "dead"),
         tuple(rows),
         f"The best start of each generation. {meanings}; dead: starts without a signal.",
-        frozenset(range(len(_CURVES) + 2)),
+        frozenset(range(len(CURVES) + 2)),
     )
 
 

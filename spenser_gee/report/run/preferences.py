@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from spenser_gee.config import Config
 from spenser_gee.errors import InputError
@@ -15,14 +15,18 @@ from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Shape
 from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, NetworkSpec
+from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, Layer, NetworkSpec
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.report.run.facts import ancestors, fitness_of_all, number_of, percent
 from spenser_gee.rng import stream
-from spenser_gee.runs.origin import config_of, grammar_of
+from spenser_gee.runs.origin import config_of, grammar_of, objective_of
+from spenser_gee.runs.queries import candidate, candidates
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.saved import load_network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BEST = 10
 PRIOR_SAMPLES = 500
@@ -32,11 +36,11 @@ MOST_DRAWS = 5000
 _Z = 1.959964
 
 
-def _layers(spec: NetworkSpec) -> list[Any]:
+def _layers(spec: NetworkSpec) -> list[Layer]:
     return [layer for unit in spec.units for layer in unit]
 
 
-def _weighted(spec: NetworkSpec) -> list[Any]:
+def _weighted(spec: NetworkSpec) -> list[Conv | FullyConnected]:
     """The layers whose weights can be gene-encoded: all with weights but the one that reads the input."""
     return [layer for layer in _layers(spec) if isinstance(layer, (Conv, FullyConnected))][1:]
 
@@ -110,21 +114,22 @@ def preferences_section(run: RunFolder) -> Section | None:
 def best_different(run: RunFolder, most: int = BEST) -> list[int]:
     """The fittest candidates that are different networks, the best first, by the mean over their evaluations."""
     fitness = {number: value.mean for number, value in fitness_of_all(run).items()}
-    keys = {row["id"]: row["phenotype_key"] for row in run.rows("SELECT id, phenotype_key FROM candidates")}
-    ranked = sorted(fitness, key=lambda number: (-fitness[number], number))
+    keys = {each.id: each.phenotype_key for each in candidates(run)}
+    sign = objective_of(run).sign
+    ranked = sorted(fitness, key=lambda number: (-sign * fitness[number], number))
     firsts = {keys[number]: number for number in reversed(ranked)}
     return [number for number in ranked if firsts[keys[number]] == number][:most]
 
 
-def _specs(run: RunFolder, candidates: Sequence[int], grammar: Grammar) -> dict[int, NetworkSpec]:
+def _specs(run: RunFolder, numbers: Sequence[int], grammar: Grammar) -> dict[int, NetworkSpec]:
     """By candidate, of those that are in the grammar.
 
     By their sentences: under an edited grammar, codons that were not read again would mean other networks.
     """
-    read = reencode([run.candidate(number)["sentence"] for number in candidates], grammar)
+    read = reencode([candidate(run, number).sentence for number in numbers], grammar)
     return {
         number: decode(found, grammar)
-        for number, found in zip(candidates, read, strict=True)
+        for number, found in zip(numbers, read, strict=True)
         if isinstance(found, Genotype)
     }
 
@@ -218,7 +223,7 @@ def _picture(groups: Mapping[str, Sequence[Share]], best: int) -> str:
         return svg.to_svg(fig)
 
 
-def _bars(axes: Any, group: Sequence[Share], best: int) -> None:
+def _bars(axes: Axes, group: Sequence[Share], best: int) -> None:
     intervals = [wilson(share.count, share.total) for share in group]
     places = range(len(group))
     axes.barh(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.report.run.facts import number_of, percent, seconds
+from spenser_gee.runs.queries import Final, RecordedEvaluation, evaluations, events, final_result
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.runs.summary import seconds_spent
 
 # A longer timeline could not be told apart any more, and would be most of the page.
 MOST_BARS = 600
@@ -40,14 +40,14 @@ class Job:
 def time_section(run: RunFolder) -> Section:
     """Seconds of each phase, and what the workers did when."""
     title, anchor = "Where the time went", "time"
-    rows = run.rows("SELECT * FROM evaluations WHERE evaluated ORDER BY started, candidate_id")
-    if not rows:
+    made = [each for each in evaluations(run) if each.evaluated]
+    if not made:
         return Section(title, anchor, ("No evaluation is recorded yet.",))
-    jobs = lay_out([row for row in rows if row["started"] is not None], _session_starts(run))
-    spent = phases(rows, jobs, run.final() or {})
+    jobs = lay_out(made, [event.time for event in events(run) if event.kind in ("start", "resume")])
+    spent = phases(made, jobs, final_result(run))
     lanes = 1 + max((job.lane for job in jobs), default=0)
     words = (
-        f"The run took {seconds(seconds_spent(run))} of wall clock in all, with {number_of(lanes, 'evaluation')} at a "
+        f"The run took {seconds(run.seconds_spent())} of wall clock in all, with {number_of(lanes, 'evaluation')} at a "
         "time. The seconds below are those of all workers together."
     )
     parts: list[str | Figure | Table] = [words, _bars_figure(spent), _table(spent)]
@@ -56,42 +56,37 @@ def time_section(run: RunFolder) -> Section:
     return Section(title, anchor, tuple(parts))
 
 
-def _session_starts(run: RunFolder) -> list[float]:
-    rows = run.rows("SELECT time FROM events WHERE kind IN ('start', 'resume') ORDER BY id")
-    return [row["time"] for row in rows]
-
-
-def lay_out(rows: Sequence[dict[str, Any]], session_starts: Sequence[float]) -> list[Job]:
-    """The evaluations in the order of their beginning, each in the first lane that is free then.
+def lay_out(made: Sequence[RecordedEvaluation], session_starts: Sequence[float]) -> list[Job]:
+    """What workers evaluated in the order of its beginning, each in the first lane that is free then.
 
     Processes come and go, so lanes are not processes: there are as many as evaluations ran at a time. The time
     between the last end of one session and the start of the next is taken out.
     """
+    timed = [(*each.times, each) for each in made if each.times is not None]
+    timed.sort(key=lambda entry: (entry[0], entry[2].candidate_id))
     jobs: list[Job] = []
     busy_until: list[float] = []
-    starts = iter([*session_starts[1:], float("inf")])
-    following = next(starts)
-    removed, last_end = (session_starts[0] if session_starts else rows[0]["started"] if rows else 0.0), 0.0
-    for row in sorted(rows, key=lambda row: (row["started"], row["candidate_id"])):
-        while row["started"] >= following:
-            removed = following - last_end
-            following = next(starts)
-        begin, end = row["started"] - removed, row["finished"] - removed
+    first, *following = [*(session_starts or [begun for begun, _, _ in timed[:1]]), math.inf]
+    removed, last_end = first, 0.0
+    for begun, ended, each in timed:
+        while begun >= following[0]:
+            removed = following.pop(0) - last_end
+        begin, end = begun - removed, ended - removed
         lane = next((i for i, until in enumerate(busy_until) if until <= begin), len(busy_until))
         busy_until[lane : lane + 1] = [end]
         last_end = max(last_end, end)
-        jobs.append(Job(lane, begin, end, row["status"], row["generation"]))
+        jobs.append(Job(lane, begin, end, each.status, each.generation))
     return jobs
 
 
-def phases(rows: Sequence[dict[str, Any]], jobs: Sequence[Job], final: dict[str, Any]) -> dict[str, float]:
+def phases(made: Sequence[RecordedEvaluation], jobs: Sequence[Job], final: Final | None) -> dict[str, float]:
     """Seconds by phase, of all workers together."""
-    spent = {name: sum(row["cost"].get(key, 0.0) for row in rows) for key, name in _PHASES.items()}
+    spent = {name: sum(each.cost.get(key, 0.0) for each in made) for key, name in _PHASES.items()}
     busy = sum(job.end - job.begin for job in jobs)
     spent["rest of evaluations"] = max(busy - sum(spent.values()), 0.0) if jobs else 0.0
     spent["waiting for others"] = max(_capacity(jobs) - busy, 0.0)
-    spent["final training"] = final.get("training_seconds", 0.0)
-    spent["final test"] = final.get("test_seconds", 0.0)
+    spent["final training"] = final.training_seconds if final else 0.0
+    spent["final test"] = final.test_seconds if final else 0.0
     return spent
 
 

@@ -19,7 +19,8 @@ from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.network.lif import lif
 from spenser_gee.rng import derive_seed
-from spenser_gee.runs.origin import config_of
+from spenser_gee.runs.origin import config_of, fitness_seed, test_seed
+from spenser_gee.runs.queries import Final, best_standing, final_result
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.setup import data_settings
 from spenser_gee.training.losses import decision_values, needs_membrane
@@ -97,30 +98,27 @@ def find_subject(run: RunFolder, data_root: str | None) -> Subject | None:
     mode = Mode.of_settings(config.training)
     if tested is not None:
         images = source_of(data.test, settings, device)
-        seed = derive_seed(config.seed, "test")  # as in session/final.py
-        return Subject(saved, mode, data, images, "Test", tested["test_accuracy"], seed)
+        return Subject(saved, mode, data, images, "Test", tested.test_accuracy, test_seed(config))
     fitness = make_task(data.train, data.class_count, settings, config.seed, device).fitness
     recorded, seed = _last_fitness(run, config)
     return Subject(saved, mode, data, fitness, "Fitness", recorded, seed)
 
 
-def _tested(run: RunFolder) -> dict[str, Any] | None:
+def _tested(run: RunFolder) -> Final | None:
     """The final result, if it is that of the network which is the best now."""
-    final = run.final()
-    best = run.best_before(run.generations_done())
-    if final is None or (final.get("id"), final.get("generation")) != best:
+    found = final_result(run)
+    best = best_standing(run)
+    if found is None or best is None or (found.id, found.generation) != (best.id, best.trained):
         return None
-    return final if run.final_weights.is_file() else None
+    return found if run.final_weights.is_file() else None
 
 
 def _last_fitness(run: RunFolder, config: Config) -> tuple[float | None, int]:
-    """The accuracy of the best network's last training, and the seed of its spike noise (fitness/evaluate.py)."""
-    best = run.best_before(run.generations_done())
+    """The accuracy of the best network's last training, and the seed of its spike noise."""
+    best = best_standing(run)
     if best is None:
-        return None, derive_seed(config.seed, "fitness")
-    candidate, generation = best
-    accuracy = dict(run.evaluations(candidate))[generation].objectives["fitness"]
-    return accuracy, derive_seed(derive_seed(config.seed, "generation", generation), "fitness")
+        return None, fitness_seed(config, 0)
+    return best.latest.get("fitness"), fitness_seed(config, best.trained)
 
 
 def answers(subject: Subject) -> Answers:

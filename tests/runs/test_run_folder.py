@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spenser_gee.errors import InputError
-from spenser_gee.evaluation import Evaluation
-from spenser_gee.runs.database import transaction
-from spenser_gee.runs.record import RunRecord
+from spenser_gee.evaluation import Evaluation, Execution
+from spenser_gee.runs import queries
+from spenser_gee.runs.database import SCHEMA_VERSION, transaction
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.search import Candidate, GenerationSummary, OnePlusLambda, Stops, run_search
+from spenser_gee.runs.summary import evaluations_csv, summarise
+from spenser_gee.search import Candidate, GenerationSummary, OnePlusLambda, Standing, Stops, run_search
 from spenser_gee.search.record import MemoryRecord
 
 CONFIG = {"seed": 3, "search": {"offspring": 4, "rate": 1e-3, "name": "é"}, "list": [1, None, True]}
@@ -49,14 +50,19 @@ def candidate(number: int) -> Candidate[Any]:
     )
 
 
-def complete(fitness: float, **details: Any) -> Evaluation:
+def complete(fitness: float, **fields: Any) -> Evaluation:
     cost = {"parameters": 10.0, "seconds": 0.5}
-    return Evaluation("complete", {"fitness": fitness, "energy": 2.0}, cost, "", details)
+    return Evaluation("complete", {"fitness": fitness, "energy": 2.0}, cost, **fields)
 
 
-def summary(generation: int, best_id: int | None, fitness: float | None = 0.5) -> GenerationSummary:
+def summary(
+    generation: int, best_id: int, fitness: float = 0.5, mean: float | None = None, error: float | None = None
+) -> GenerationSummary:
     counts = {"complete": 1, "redrawn_infeasible": 2, "redrawn_duplicate": 3, "duplicate": 4}
-    return GenerationSummary(generation, best_id, fitness, fitness, None, 0.25, 1, counts, 1.5)
+    means = {"fitness": fitness if mean is None else mean}
+    errors = {} if error is None else {"fitness": error}
+    best = Standing(best_id, generation, {"fitness": fitness}, means, errors)
+    return GenerationSummary(generation, (best,), {"fitness": 0.25}, 1, counts, 1.5)
 
 
 # What it began with.
@@ -102,17 +108,23 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 evaluations = st.builds(
     lambda fitness, rest, cost, reason, details, inner: Evaluation(
         "failed" if fitness is None else "complete",
-        rest if fitness is None else {**rest, "fitness": fitness},
+        {} if fitness is None else {**rest, "fitness": fitness},
         cost,
         reason,
-        details if inner is None else {**details, "inner": inner},
+        details,
+        errors=cost,
+        measures=rest,
+        curve=(tuple(cost.values()),),
+        inner=tuple(inner),
+        evaluated=fitness is None,
+        same_as=len(inner) or None,
     ),
     st.none() | numbers,
     st.dictionaries(texts.filter(lambda key: key != "fitness"), numbers, max_size=2),
     st.dictionaries(texts, numbers, max_size=2),
     texts,
-    st.dictionaries(texts.filter(lambda k: k not in ("inner", "execution", "inner_generations")), values),
-    st.none() | st.lists(values, max_size=3),
+    st.dictionaries(texts, values),
+    st.lists(values, max_size=3),
 )
 
 
@@ -122,59 +134,48 @@ def test_evaluations_come_back_equal(
     tmp_path_factory: pytest.TempPathFactory, batch: list[Evaluation]
 ) -> None:
     with create(tmp_path_factory.mktemp("runs") / "run") as run:
-        record = RunRecord(run, list)
         for number, evaluation in enumerate(batch):
-            record.evaluation(candidate(number), 2, evaluation)
+            run.evaluation(candidate(number), 2, evaluation)
         expected = {i: (f"s {i}", evaluation) for i, evaluation in enumerate(batch)}
-        assert record.recorded(2) == expected
-        assert record.recorded(1) == {}
+        assert run.recorded(2) == expected
+        assert run.recorded(1) == {}
 
 
 def test_candidates_and_repeated_evaluations_come_back(run: RunFolder) -> None:
-    record = RunRecord(run, list)
-    execution = {"started": 1.5, "finished": 2.5, "worker": "process 7"}
-    first = complete(0.5, inner=[{"best": 1.0}, {"best": 0.5}], execution=execution)
-    record.evaluation(candidate(1), 0, first)
-    record.evaluation(candidate(1), 1, complete(0.25))
-    assert run.candidate(1) == {
-        "id": 1,
-        "generation": 0,
-        "parents": [0],
-        "origin": ["flip 1", "é"],
-        "genotype": [1, 1],
-        "sentence": "s 1",
-        "phenotype_key": "k1",
-    }
+    execution = Execution(1.5, 2.5, "process 7")
+    first = complete(0.5, inner=({"best": 1.0}, {"best": 0.5}), execution=execution)
+    run.evaluation(candidate(1), 0, first)
+    run.evaluation(candidate(1), 1, complete(0.25))
+    assert queries.candidate(run, 1) == queries.RecordedCandidate(1, 0, (0,), ("flip 1", "é"), "s 1", "k1")
+    assert run.rows("SELECT genotype_json FROM candidates") == [{"genotype": [1, 1]}]
     assert run.evaluations(1) == [(0, first), (1, complete(0.25))]
-    assert record.known(1) == first
-    assert record.known(5) is None
-    assert run.inner(1, 0) == [{"best": 1.0}, {"best": 0.5}]
+    assert run.known(1) == first
+    assert run.known(5) is None
     rows = run.rows("SELECT started, finished, worker FROM evaluations WHERE generation = 0")
-    assert rows == [execution]
+    assert rows == [asdict(execution)]
     with pytest.raises(InputError, match="no candidate 9: ids go from 0 to 1"):
-        run.candidate(9)
+        queries.candidate(run, 9)
 
 
 def test_an_evaluation_is_written_whole_or_not_at_all(run: RunFolder) -> None:
-    record = RunRecord(run, list)
     with pytest.raises(TypeError):
-        record.evaluation(candidate(1), 0, complete(0.5, inner=[1, object()]))
-    record.evaluation(candidate(2), 0, complete(0.5))
+        run.evaluation(candidate(1), 0, complete(0.5, inner=[1, object()]))
+    run.evaluation(candidate(2), 0, complete(0.5))
     with pytest.raises(InputError):  # the same evaluation once more
-        record.evaluation(candidate(2), 0, complete(0.75))
+        run.evaluation(candidate(2), 0, complete(0.75))
     assert [row["id"] for row in run.rows("SELECT id FROM candidates")] == [2]
     assert run.rows("SELECT * FROM inner") == []
     assert run.evaluations(2) == [(0, complete(0.5))]
 
 
 def test_not_a_number_in_the_details_is_no_obstacle(run: RunFolder) -> None:
-    RunRecord(run, list).evaluation(candidate(1), 0, complete(0.5, losses=[float("nan")]))
-    json.dumps(run.summary(), allow_nan=False)
+    run.evaluation(candidate(1), 0, complete(0.5, details={"losses": [float("nan")]}))
+    json.dumps(summarise(run).to_dict(), allow_nan=False)
     assert run.evaluations(1)[0][1].details["losses"][0] != 0
 
 
 def test_a_reason_that_is_no_text_is_written_legibly(run: RunFolder) -> None:
-    RunRecord(run, list).evaluation(candidate(1), 0, Evaluation("failed", reason="no file caf\udce9"))
+    run.evaluation(candidate(1), 0, Evaluation("failed", reason="no file caf\udce9"))
     assert run.evaluations(1)[0][1].reason == "no file caf\\udce9"
 
 
@@ -196,7 +197,7 @@ def toy_search(run: RunFolder | None, generations: int, stop_after: int | None =
 
     space = toy_space()
     strategy = OnePlusLambda(space, 5, 3)
-    record = MemoryRecord() if run is None else RunRecord(run, space.to_json)
+    record = MemoryRecord() if run is None else run
     last = None if run is None else run.last_state()
     state = None if last is None else strategy.state_from_json(last)
     return run_search(strategy, evaluator(score), record, stops=Stops(generations), state=state), record
@@ -210,14 +211,18 @@ def test_an_interrupted_search_resumed_from_its_folder_equals_the_uninterrupted(
     with create(tmp_path / "run") as run, pytest.raises(KeyboardInterrupt):
         toy_search(run, 6, stop_after)
     with RunFolder.open(tmp_path / "run", write=True) as run:
-        state, record = toy_search(run, 6)
+        state, _ = toy_search(run, 6)
         assert state == expected
         for generation in range(6):
-            assert record.recorded(generation) == memory.recorded(generation)
-        assert record.evaluations_done() == memory.evaluations_done() == 3 + 5 * 4
-        history = [(row["generation"], row["best"], row["mean"]) for row in run.summary()["history"]]
-        assert history == [(s.generation, s.best_fitness, s.mean_fitness) for s in memory.generations]
-        assert run.summary()["best"]["fitness"] == expected.elite.mean
+            assert run.recorded(generation) == memory.recorded(generation)
+        assert run.evaluations_done() == memory.evaluations_done() == 3 + 5 * 4
+        history = [
+            (row["generation"], row["best"], row["mean"]) for row in summarise(run).to_dict()["history"]
+        ]
+        assert history == [
+            (s.generation, s.front[0].latest["fitness"], s.means["fitness"]) for s in memory.generations
+        ]
+        assert summarise(run).to_dict()["best"]["fitness"] == expected.elite.mean
 
 
 # The summary and the table.
@@ -225,19 +230,18 @@ def test_an_interrupted_search_resumed_from_its_folder_equals_the_uninterrupted(
 
 def test_the_summary_of_a_run(run: RunFolder) -> None:
     run.event("start")
-    empty = run.summary()
+    empty = summarise(run).to_dict()
     assert (empty["status"], empty["generation"], empty["best"]) == ("running", 0, None)
-    record = RunRecord(run, list)
-    record.evaluation(candidate(0), 0, complete(0.5))
-    record.evaluation(candidate(1), 0, Evaluation("failed", reason="crash"))
-    record.evaluation(candidate(2), 0, Evaluation("timed_out"))
-    record.generation(summary(0, 0, 0.5), {"at": 1})
-    record.evaluation(candidate(0), 1, complete(0.75))
-    unbuilt = Evaluation("infeasible", details={"not_evaluated": True})
-    record.evaluation(candidate(3), 1, unbuilt)
-    record.generation(replace(summary(1, 0, 0.75), best_mean=0.625, best_standard_error=0.125), {"at": 2})
+    run.evaluation(candidate(0), 0, complete(0.5))
+    run.evaluation(candidate(1), 0, Evaluation("failed", reason="crash"))
+    run.evaluation(candidate(2), 0, Evaluation("timed_out"))
+    run.generation(summary(0, 0, 0.5), {"at": 1})
+    run.evaluation(candidate(0), 1, complete(0.75))
+    unbuilt = Evaluation("infeasible", evaluated=False)
+    run.evaluation(candidate(3), 1, unbuilt)
+    run.generation(summary(1, 0, 0.75, 0.625, 0.125), {"at": 2})
     assert run.last_state() == {"at": 2}
-    got = run.summary()
+    got = summarise(run).to_dict()
     assert got["seconds"] >= 0
     got.pop("seconds")
     assert got == {
@@ -264,15 +268,24 @@ def test_the_summary_of_a_run(run: RunFolder) -> None:
         },
         "final": None,
     }
-    run.write_final({"test_accuracy": 0.5})
-    run.write_final({"test_accuracy": 0.875})
-    assert run.summary()["best"]["test_accuracy"] == 0.875
+    tested = {
+        "test_standard_error": 0.01,
+        "test_images": 99,
+        "epochs": 1,
+        "parameters": 9,
+        "dense_parameters": 10,
+    }
+    run.write_final({**tested, "test_accuracy": 0.5})
+    run.write_final({**tested, "test_accuracy": 0.875, "curve": [[1, 0.5], [2, 0.25, 0.75]]})
+    assert queries.final_result(run).curve == ((1, 0.5), (2, 0.25, 0.75))  # type: ignore[union-attr]
+    assert "curve" not in summarise(run).to_dict()["final"]
+    assert summarise(run).to_dict()["best"]["test_accuracy"] == 0.875
 
 
 def test_the_status_follows_the_events_and_the_lock(tmp_path: Path) -> None:
     def status() -> str:
         with RunFolder.open(tmp_path / "run") as reader:
-            return str(reader.summary()["status"])
+            return summarise(reader).status
 
     with create(tmp_path / "run") as run:
         run.event("start")
@@ -289,28 +302,35 @@ def test_the_status_follows_the_events_and_the_lock(tmp_path: Path) -> None:
 def test_the_seconds_leave_out_the_time_between_sessions(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = RunRecord(run, list)
     clock = iter([100.0, 105.0, 1000.0, 1002.0, 5000.0])
     monkeypatch.setattr(time, "time", lambda: next(clock))
     run.event("start")
-    record.evaluation(candidate(0), 0, complete(0.5))  # then the process was killed
+    run.evaluation(candidate(0), 0, complete(0.5))  # then the process was killed
     run.event("resume")
-    record.evaluation(candidate(1), 0, complete(0.5))
+    run.evaluation(candidate(1), 0, complete(0.5))
     run.event("resume")
-    assert record.seconds_spent() == 5.0 + 2.0
+    assert run.seconds_spent() == 5.0 + 2.0
 
 
 def test_the_table_of_evaluations(run: RunFolder) -> None:
-    record = RunRecord(run, list)
-    record.evaluation(candidate(0), 0, complete(0.5))
-    record.evaluation(candidate(1), 0, Evaluation("failed", reason='crash, "bad"\nluck'))
-    rows = list(csv.DictReader(io.StringIO(run.to_csv())))
+    run.evaluation(candidate(0), 0, complete(0.5))
+    run.evaluation(candidate(1), 0, Evaluation("failed", reason='crash, "bad"\nluck'))
+    rows = list(csv.DictReader(io.StringIO(evaluations_csv(run))))
     assert [row["candidate"] for row in rows] == ["0", "1"]
     assert rows[0]["fitness"] == "0.5"
     assert (rows[0]["energy"], rows[0]["cost_parameters"], rows[0]["sentence"]) == ("2.0", "10.0", "s 0")
     assert (rows[1]["status"], rows[1]["fitness"], rows[1]["parents"]) == ("failed", "", "0")
     assert rows[1]["reason"] == 'crash, "bad"\nluck'
     assert rows[1]["origin"] == "flip 1; é"
+
+
+def test_every_reason_is_one_field_of_the_table(run: RunFolder) -> None:
+    reasons = ["carriage\rreturn", "=1+1", "a,b;'\"\n\n", "esc\x1b[31m", "caf\udce9", "$x$ </td>"]
+    for number, reason in enumerate(reasons):
+        run.evaluation(candidate(number), 0, Evaluation("failed", reason=reason))
+    rows = list(csv.DictReader(io.StringIO(evaluations_csv(run), newline="")))
+    shown = [r"carriage\rreturn", *reasons[1:3], r"esc\x1b[31m", r"caf\udce9", reasons[5]]
+    assert [row["reason"] for row in rows] == shown
 
 
 # One writer, many readers.
@@ -327,7 +347,7 @@ def test_a_second_writer_is_refused_until_the_first_ends(run: RunFolder) -> None
 
 def test_readers_see_finished_candidates_while_the_run_goes_on(run: RunFolder) -> None:
     with RunFolder.open(run.path) as reader:
-        RunRecord(run, list).evaluation(candidate(0), 0, complete(0.5))
+        run.evaluation(candidate(0), 0, complete(0.5))
         assert reader.evaluations(0) == [(0, complete(0.5))]
         with pytest.raises(InputError, match="readonly"):
             reader.event("finished")
@@ -337,17 +357,16 @@ WRITER = """
 import sys
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.runs.record import RunRecord
+from spenser_gee.runs import queries
 from spenser_gee.search import Candidate
 with RunFolder.open(sys.argv[1], write=True) as run:
     run.event("resume")
-    record = RunRecord(run, list)
     first = run.rows("SELECT coalesce(max(id), -1) + 1 AS n FROM candidates")[0]["n"]
     print("writing", flush=True)
     for i in range(first, first + 100_000):
         inner = [{"g": g, "text": "x" * 200} for g in range(20)]
-        evaluation = Evaluation("complete", {"fitness": 0.5}, details={"inner": inner})
-        record.evaluation(Candidate(i, (i,), (), (), f"s {i}", ""), 0, evaluation)
+        evaluation = Evaluation("complete", {"fitness": 0.5}, inner=inner)
+        run.evaluation(Candidate(i, (i,), (), (), f"s {i}", ""), 0, evaluation)
 """
 
 
@@ -379,7 +398,7 @@ def test_a_killed_writer_leaves_whole_candidates_only(tmp_path: Path) -> None:
             count = len(rows)
             assert rows == [{"id": i, "e": 1, "inner_rows": 20} for i in range(count)]
             assert run.rows("SELECT count(*) AS n FROM inner") == [{"n": 20 * count}]
-            assert run.summary()["status"] == "interrupted"
+            assert summarise(run).status == "interrupted"
 
 
 # What is no run folder.
@@ -412,17 +431,16 @@ def test_another_programs_database_and_another_schema_are_refused(tmp_path: Path
     connection = sqlite3.connect(tmp_path / "new" / "run.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(InputError, match="schema version 99, expected 1"):
+    with pytest.raises(InputError, match=f"schema version 99, expected {SCHEMA_VERSION}"):
         RunFolder.open(tmp_path / "new")
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     with create(tmp_path_factory.mktemp("filled") / "run") as run:
-        record = RunRecord(run, list)
         for i in range(60):
-            record.evaluation(candidate(i), 0, complete(0.5, inner=[{"x": "y" * 300}] * 3))
-        record.generation(summary(0, 0), {})
+            run.evaluation(candidate(i), 0, complete(0.5, inner=[{"x": "y" * 300}] * 3))
+        run.generation(summary(0, 0), {})
         path = run.path / "run.sqlite"
     return path.read_bytes()
 
@@ -445,8 +463,8 @@ def test_a_damaged_database_never_gives_another_error(tmp_path: Path, filled: by
         (tmp_path / "run.sqlite").write_bytes(data)
         try:
             with RunFolder.open(tmp_path) as run:
-                run.summary()
-                run.to_csv()
+                summarise(run).to_dict()
+                evaluations_csv(run)
                 run.evaluations(3)
         except InputError:
             refused += 1
@@ -465,7 +483,7 @@ def test_damaged_text_files_are_named(run: RunFolder, name: str, read: str) -> N
 
 
 def test_a_read_only_copy_can_be_read(run: RunFolder) -> None:
-    RunRecord(run, list).evaluation(candidate(0), 0, complete(0.5))
+    run.evaluation(candidate(0), 0, complete(0.5))
     run.close()
     run.path.chmod(0o555)
     try:
@@ -493,33 +511,20 @@ def test_weights_are_published_and_swept(run: RunFolder) -> None:
     assert left == {run.weights_path(1, 0).name, run.weights_path(2, 1).name, "notes.txt"}
 
 
-def test_the_newest_weights_of_the_best_network(run: RunFolder) -> None:
-    record = RunRecord(run, list)
-    assert run.best_before(0) is None
-    record.evaluation(candidate(0), 0, complete(0.5))
-    record.evaluation(candidate(1), 0, complete(0.4))
-    record.generation(summary(0, 0), {})
-    record.evaluation(candidate(0), 1, complete(0.6))
-    record.generation(summary(1, 0), {})
-    record.evaluation(candidate(0), 2, Evaluation("failed", reason="crash"))
-    record.generation(summary(2, 0), {})
-    assert run.generations_done() == 3
-    assert [run.best_before(generation) for generation in range(4)] == [None, (0, 0), (0, 1), (0, 1)]
-
-
 def test_going_on_under_another_grammar(run: RunFolder) -> None:
-    record = RunRecord(run, list)
-    record.evaluation(candidate(0), 0, complete(0.5))
-    record.generation(summary(0, 0), {"at": 1})
-    record.evaluation(candidate(0), 1, complete(0.5, inner=[1]))
-    record.evaluation(candidate(1), 1, complete(0.5, inner=[1]))
+    run.evaluation(candidate(0), 0, complete(0.5))
+    run.generation(summary(0, 0), {"at": 1})
+    run.evaluation(candidate(0), 1, complete(0.5, inner=[1]))
+    run.evaluation(candidate(1), 1, complete(0.5, inner=[1]))
     run.adopt_grammar("new", "new canonical", "new digest", {0: ([7], "new s")}, {"at": 2})  # type: ignore[dict-item]
     assert (run.grammar_text(), run.grammar_canonical(), run.grammar_sha256()) == (
         "new",
         "new canonical",
         "new digest",
     )
-    assert (run.candidate(0)["genotype"], run.candidate(0)["sentence"]) == ([7], "new s")
+    assert run.rows("SELECT genotype_json, sentence FROM candidates") == [
+        {"genotype": [7], "sentence": "new s"}
+    ]
     assert run.last_state() == {"at": 2}
     assert [generation for generation, _ in run.evaluations(0)] == [0]
     assert run.rows("SELECT id FROM candidates") == [{"id": 0}]
