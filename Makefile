@@ -9,8 +9,9 @@ CONFIG ?= configs/digits.yaml
 run: $(VENV)/.run
 	$(BIN)/python -m spenser_gee run $(CONFIG)
 
+# Tests run side by side, one process for each core; at most 8, since each imports torch.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

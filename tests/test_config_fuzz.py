@@ -169,14 +169,14 @@ EDITS = (
 
 def outcome(path: Path) -> Config | None:
     """The configuration, or None where it was refused as it should be."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     config: Config | None = None
     findings: tuple[Finding, ...] = ()
     try:
         config = load_config(path)
     except InputError as error:
         findings = error.findings
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     assert (config is None) == bool(findings)
     for finding in findings:
         assert finding.place.file == str(path)

@@ -77,7 +77,8 @@ def search_starts(
     for generation in range(settings.generations):
         points = strategy.ask()
         starts = [
-            centre.decode(np.asarray(x), derive_seed(seed, "E", generation, i)) for i, x in enumerate(points)
+            centre.decode(np.asarray(x, np.float64), derive_seed(seed, "E", generation, i))
+            for i, x in enumerate(points)
         ]
         terms = evaluate(starts, generation)
         f = combine(terms, settings.terms, generation, settings.lambda1, settings.lambda2)
@@ -99,6 +100,7 @@ def _make_strategy(centre: Centre, settings: Initialisation, seed: int) -> Any:
         # It would plot if matplotlib were there; it is not asked to.
         warnings.simplefilter("ignore")
         import cma  # 1.5 s to import: only where it is used
+        from cma.utilities.math import eig
 
     dimension = centre.G.size + 2
     rng = stream(seed, "cma")
@@ -107,7 +109,10 @@ def _make_strategy(centre: Centre, settings: Initialisation, seed: int) -> Any:
         "CMA_diagonal": separable(settings, dimension),
         # pycma seeds and uses numpy's global generator unless it gets one of its own.
         "seed": math.nan,
-        "randn": lambda *shape: rng.standard_normal(shape),
+        # BLAS and LAPACK round differently from processor to processor. numpy multiplies extended precision without
+        # them, and so does all that meets it; pycma's own decomposition takes sums and products one by one.
+        "randn": lambda *shape: np.asarray(rng.standard_normal(shape), np.longdouble),
+        "CMA_eigenmethod": eig,
         "verbose": -9,
         "verb_log": 0,
         "verb_disp": 0,

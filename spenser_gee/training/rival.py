@@ -1,7 +1,7 @@
 """Giving a training up: its accuracy is compared with what another training had at the same share of its budget.
 
 Losses differ between candidates (the loss is a gene), so the accuracy on the training images is compared. How
-often the rule is wrong is measured by benchmarks/abandonment.py; docs/search.md has the numbers.
+often the rule is wrong is measured by experiments/abandonment.py; docs/search.md has the numbers.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ import pytest
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job, ProcessExecutor, WorkerStart, WorkerStartError
+from spenser_gee.testing.executor import FACTORIES
 
-START = WorkerStart("evaluate_factories:make")
+START = WorkerStart(f"{FACTORIES}:make")
 
 
 def run(executor: ProcessExecutor, *payloads: dict[str, object]) -> list[Evaluation]:
@@ -90,7 +91,11 @@ def test_a_replaced_worker_gets_the_files_too_and_no_others(tmp_path: Path) -> N
         file.write(b"3")
         file.flush()
         os.set_inheritable(other.fileno(), True)
-        start = WorkerStart("evaluate_factories:make_reader", {"descriptor": file.fileno()}, (file.fileno(),))
+        start = WorkerStart(
+            f"{FACTORIES}:make_reader",
+            {"descriptor": file.fileno()},
+            (file.fileno(),),
+        )
         with ProcessExecutor(start, 1, recycle_after=1) as executor:
             results = run(executor, {}, {})
     assert [result.objectives["fitness"] for result in results] == [3.0, 3.0]
@@ -110,13 +115,13 @@ def test_a_worker_killed_while_idle_costs_nothing() -> None:
 
 
 def test_workers_that_die_at_start_end_the_run() -> None:
-    executor = ProcessExecutor(WorkerStart("evaluate_factories:die_at_start"), 1)
+    executor = ProcessExecutor(WorkerStart(f"{FACTORIES}:die_at_start"), 1)
     with pytest.raises(WorkerStartError, match=r"worker died \(exit code 9\), 3 times in a row"):
         run(executor, {}, {})
 
 
 def test_a_factory_that_hangs_ends_the_run() -> None:
-    executor = ProcessExecutor(WorkerStart("evaluate_factories:hang"), 1, start_timeout_s=0.05)
+    executor = ProcessExecutor(WorkerStart(f"{FACTORIES}:hang"), 1, start_timeout_s=0.05)
     with pytest.raises(WorkerStartError, match=r"not ready within 0\.05 s, 3 times in a row"):
         run(executor, {})
 
@@ -154,7 +159,7 @@ def test_closing_ends_the_workers() -> None:
 DRIVER = """
 import sys
 from spenser_gee.execution import Job, ProcessExecutor, WorkerStart
-executor = ProcessExecutor(WorkerStart("evaluate_factories:make"), 2)
+executor = ProcessExecutor(WorkerStart("spenser_gee.testing.evaluate_factories:make"), 2)
 long = {"do": "sleep", "seconds": 60}
 for _, evaluation in executor.run([Job(0, {}), Job(1, {}), Job(2, long), Job(3, long)]):
     print(evaluation.details["pid"], flush=True)

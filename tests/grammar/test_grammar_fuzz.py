@@ -57,13 +57,13 @@ def corrupt(text: str, rng: np.random.Generator) -> str:
 
 def outcome(read: Callable[[str, str], object], text: str, name: str) -> bool:
     """Whether `text` was read; else it must have been refused, quickly and with a place."""
-    begin = time.perf_counter()
+    begin = time.process_time()  # tests run side by side: not the time on the wall
     error = None
     try:
         read(text, name)
     except InputError as refused:
         error = refused
-    assert time.perf_counter() - begin < 2, text
+    assert time.process_time() - begin < 2, text
     for finding in error.findings if error else ():
         assert re.match(rf"({re.escape(name)}|\S+\.lark):\d+:\d+$", str(finding.place)), (text, str(error))
         assert str(finding)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +27,7 @@ from spenser_gee.initialisation.cma_search import (
 from spenser_gee.initialisation.objective import DEAD, Terms, spatial_entropy
 from spenser_gee.initialisation.start import GeneStart
 
+PACKAGE = Path(__file__).parents[2]
 CENTRE = Centre(0.5, 1.0, np.zeros((3, 3)), unit=0.2)
 TARGET = np.array([[0.4, 0, 0], [0, -0.3, 0], [0.1, 0, 0]])
 
@@ -58,6 +64,31 @@ def test_reproducible_from_the_seed() -> None:
     assert first.history == second.history
     assert (first.best.beta1, first.best.seed) == (second.best.beta1, second.best.seed)
     assert not np.array_equal(first.best.G, other.best.G)
+
+
+def all_bits() -> list[list[str]]:
+    """The bits of every start of searches with a full covariance, small and large, and with a diagonal one."""
+    found = []
+
+    def keep(starts: Sequence[GeneStart], generation: int) -> list[Terms]:
+        numbers = [[s.beta1, s.beta2, *s.G.ravel().tolist()] for s in starts]
+        found.append([number.hex() for start in numbers for number in start])
+        return [Terms(sum(number * number for number in start), 0.0, 0.0) for start in numbers]
+
+    for g, covariance in ((3, "full"), (10, "full"), (12, "separable")):
+        settings = Initialisation(generations=4, population=8, terms="L", covariance=covariance)
+        search_starts(Centre(0.5, 1.0, np.zeros((g, g)), 0.2), keep, settings, 3)
+    return found
+
+
+@pytest.mark.parametrize("kernel", ["Prescott", "Nehalem"])
+def test_the_kernel_of_blas_changes_no_bit(kernel: str) -> None:
+    code = "import json, test_cma_search; print(json.dumps(test_cma_search.all_bits()))"
+    path = os.pathsep.join([str(PACKAGE), str(Path(__file__).parent)])
+    environment = os.environ | {"OPENBLAS_CORETYPE": kernel, "OMP_NUM_THREADS": "2", "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == all_bits()
 
 
 def test_numpys_global_generator_plays_no_part() -> None:

@@ -183,8 +183,7 @@ def test_a_reason_that_is_no_text_is_written_legibly(run: RunFolder) -> None:
 
 
 def toy_search(run: RunFolder | None, generations: int, stop_after: int | None = None) -> Any:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
-    from toy_space import evaluator, one_max, toy_space
+    from spenser_gee.testing.toy_space import evaluator, one_max, toy_space
 
     left = stop_after
 

@@ -7,12 +7,12 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_space import Bits, best_of, evaluator, one_max, toy_space
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.search import Candidate, MemoryRecord, OnePlusLambda, RandomSearch, Stops, run_search
 from spenser_gee.search.elitist import Elite, select
 from spenser_gee.search.strategy import taken_over
+from spenser_gee.testing.toy_space import Bits, best_of, evaluator, one_max, toy_space
 
 
 def candidate(number: int) -> Candidate[Bits]:

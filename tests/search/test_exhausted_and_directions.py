@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from toy_space import Bits, best_of, evaluator, toy_space
 
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
@@ -22,6 +21,7 @@ from spenser_gee.search import (
     make_strategy,
     run_search,
 )
+from spenser_gee.testing.toy_space import Bits, best_of, evaluator, toy_space
 
 LOSS = OBJECTIVES["loss"]
 

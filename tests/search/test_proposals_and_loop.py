@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from toy_space import Bits, evaluator, one_max, toy_space
 
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
@@ -20,6 +19,7 @@ from spenser_gee.search import (
     run_search,
 )
 from spenser_gee.search.strategy import Proposal, taken_over, unbuildable
+from spenser_gee.testing.toy_space import Bits, evaluator, one_max, toy_space
 
 
 def odd(bits: Bits) -> str | None:

@@ -1,7 +1,7 @@
 """How often is a training given up that should not have been? The rule replayed over recorded learning curves.
 
     python -m spenser_gee run CONFIG --out runs/NAME --set training.abandon=false        (several, of several seeds)
-    python benchmarks/abandonment.py --group NAME runs/... --group NAME runs/... --out docs/results/abandonment.json
+    python experiments/abandonment.py --group NAME runs/... --group NAME runs/... --out docs/results/abandonment.json
 
 A candidate that would have been given up although its fitness reached the parent's on the same draw, so that it would
 have replaced the parent, is a false kill. Each generation is taken as it was recorded: what a search would have found
@@ -24,6 +24,8 @@ from scipy.stats import beta
 from spenser_gee.atomic import write_json
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.runs import queries
+from spenser_gee.runs.queries import RecordedGeneration
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.meter import Entry
 from spenser_gee.training.rival import ERRORS, FIRST_LOOK, MARGIN, Rival
@@ -68,11 +70,8 @@ def read_run(path: Path) -> Run:
             raise input_error(
                 str(path), "in this run trainings were given up", "Record with training.abandon=false."
             )
-        generations = folder.rows("SELECT * FROM generations ORDER BY generation")
-        steps = sum(
-            int(row["cost"].get("training_steps", 0))
-            for row in folder.rows("SELECT cost_json FROM evaluations")
-        )
+        generations = queries.generations(folder)
+        steps = sum(int(one.cost.get("training_steps", 0)) for one in queries.evaluations(folder))
         batch_size = config["data"]["batch_size"]
         newcomers = [
             recorded
@@ -84,27 +83,27 @@ def read_run(path: Path) -> Run:
 
 
 def _generation(
-    folder: RunFolder, before: dict[str, Any], now: dict[str, Any], batch_size: int
+    folder: RunFolder, before: RecordedGeneration, now: RecordedGeneration, batch_size: int
 ) -> Iterator[Recorded]:
-    best = folder.best_before(now["generation"])
-    if best is None:
+    if not before.front:
         return
-    rival = Rival.of_curve(dict(folder.evaluations(best[0]))[best[1]].curve, batch_size)
+    best = before.front[0]
+    rival = Rival.of_curve(dict(folder.evaluations(best.id))[best.trained].curve, batch_size)
     done = {
         candidate: evaluation
-        for candidate, (_, evaluation) in folder.recorded(now["generation"]).items()
+        for candidate, (_, evaluation) in folder.recorded(now.generation).items()
         if evaluation.status == "complete" and evaluation.evaluated
     }
     # As the search does where the parent's evaluation failed: its mean over the earlier generations.
-    target = done[best[0]].objectives["fitness"] if best[0] in done else before["best_mean"]
+    target = done[best.id].objectives["fitness"] if best.id in done else best.means["fitness"]
     for candidate, evaluation in done.items():
-        if candidate != best[0]:
+        if candidate != best.id:
             yield Recorded(
                 rival,
                 _entries(evaluation, batch_size),
                 int(evaluation.cost["training_steps"]),
-                evaluation.fitness >= target,
-                candidate == now["best_id"],
+                evaluation.objectives["fitness"] >= target,
+                candidate == now.best_id,
             )
 
 

@@ -58,7 +58,7 @@ def evaluator(
         if order == "backward":
             candidates.reverse()
         elif order == "shuffled":
-            np.random.default_rng(generation).shuffle(candidates)  # type: ignore[arg-type]
+            np.random.default_rng(generation).shuffle(candidates)
         for candidate in candidates:
             made.append((generation, candidate.id))
             yield candidate.id, score(candidate, generation)

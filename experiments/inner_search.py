@@ -1,6 +1,6 @@
 """Does the inner search pay? Its arms and their controls on Fashion-MNIST, and inheritance over a lineage.
 
-    python benchmarks/inner_search.py --data-root DATA --out docs/results/inner_search.json
+    python experiments/inner_search.py --data-root DATA --out docs/results/inner_search.json
 
 Nets: S has 4 and D has 9 gene-encoded 3x3 convolutions after an ordinary first one, without (0) and with (1) batch
 norm; T = 4, g = 16, direct input coding. Every arm trains for the same number of steps from another start;
@@ -14,7 +14,6 @@ import json
 import platform
 import statistics
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +210,7 @@ def main() -> None:
         "steps": STEPS,
         "batch_size": 64,
         "time_steps": 4,
-        "search": asdict(SEARCH),
+        "search": SEARCH.model_dump(),
         "held_out_images": 3000,
         "torch": torch.__version__,
         "machine": platform.machine(),
