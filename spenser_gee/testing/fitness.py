@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from spenser_gee.config import FITNESS_KINDS, Config
+from spenser_gee.config import FITNESS_KINDS, Config, Data
 from spenser_gee.data import load_dataset
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluator import Candidacy, Evaluated, Evaluator, Task, make_evaluator
-from spenser_gee.fitness.task import DataSettings, make_task
-from spenser_gee.phenotype.spec import LIF, Conv, FullyConnected, NetworkSpec
+from spenser_gee.fitness.task import make_task
+from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected
 
 Evaluate = Callable[[Candidacy], Evaluated]
 
@@ -26,7 +27,7 @@ NETWORK = NetworkSpec(
 TOO_DEEP = NetworkSpec(
     ((Conv(filters=4, kernel=15, padding="valid"), LIF()), (FullyConnected(units=0), LIF()))
 )
-SETTINGS = DataSettings("digits", None, False, None, None, 4, 16, 200, 0.3)
+SETTINGS = Data(dataset="digits", time_steps=4, batch_size=16, train_subset=200)
 
 
 class FitnessContract:
