@@ -357,6 +357,14 @@ def config_check(
     json_: Json = False,
 ) -> None:
     """Check a configuration and its grammar, and print it with all defaults."""
-    from spenser_gee.cli.grammars import config_command
+    from spenser_gee.cli.configs import check_command
 
-    config_command(config, settings or [], json_)
+    check_command(config, settings or [], json_)
+
+
+@config_app.command("kinds")
+def config_kinds() -> None:
+    """List the strategies, kinds of fitness, engines and objectives that a configuration can name."""
+    from spenser_gee.cli.configs import kinds_command
+
+    kinds_command()

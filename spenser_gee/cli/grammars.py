@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from spenser_gee.cli.console import print_json, say
-from spenser_gee.config import load_config
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence, sample_genotype, sentence_of
-from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import Grammar, check_round_trip, space_size
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
@@ -106,17 +100,6 @@ def _print_plan(plan: Plan) -> None:
         f"{plan.parameters:,} parameters, {ratio:.2f} of the {plan.dense_parameters:,} with ordinary weights; "
         f"{plan.neurons:,} neurons, {plan.macs:,} MACs per time step"
     )
-
-
-def config_command(path: Path, overrides: Sequence[str], as_json: bool) -> None:
-    """See `app.config_check`."""
-    config = load_config(path, overrides)
-    check_sizes(_open(Path(config.grammar)), config.search.sizes)
-    values = config.to_dict()
-    if as_json:
-        print_json(values)
-    else:
-        sys.stdout.write(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def _open(path: Path) -> Grammar:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +14,48 @@ import torch
 from spenser_gee.data.digits import load_digits
 from spenser_gee.data.image_folder import load_image_folder
 from spenser_gee.data.samples import Dataset
-from spenser_gee.data.sources import SOURCES, missing_data
+from spenser_gee.data.sources import SOURCES, Source, missing_data
 from spenser_gee.data.torchvision_sets import load_torchvision_set
 from spenser_gee.errors import Finding, InputError, Place, input_error, nearest
 from spenser_gee.paths import expanded
 
 ROOT_VARIABLE: Final = "SPENSER_GEE_DATA"
-_SOURCES = {source.name: source for source in SOURCES}
-DATASET_NAMES: Final = (*_SOURCES, "digits", "image-folder")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a reader of a data set is told; see `load_dataset`."""
+
+    root: Path | None
+    download: bool = False
+    image_size: int | None = None
+    channels: int | None = None
+
+
+def _read_images(wanted: Wanted) -> Dataset:
+    if wanted.root is None:
+        raise input_error(
+            "data root",
+            'data set "image-folder": no data root is set',
+            f"Set the folder or .tar(.gz) with --data-root, the config's data root, or {ROOT_VARIABLE}.",
+        )
+    return load_image_folder(wanted.root, wanted.image_size, wanted.channels)
+
+
+def _read_torchvision(source: Source, wanted: Wanted) -> Dataset:
+    if wanted.root is None:
+        raise missing_data(source, None)
+    return load_torchvision_set(source, wanted.root, wanted.download)
+
+
+DATASETS: dict[str, Callable[[Wanted], Dataset]] = {
+    **{source.name: functools.partial(_read_torchvision, source) for source in SOURCES},
+    "digits": lambda wanted: load_digits(),
+    "image-folder": _read_images,
+}
+"""The readers, by the names that a configuration can give (`data.dataset`)."""
+
+DATASET_NAMES: Final = tuple(DATASETS)
 # Spellings in use elsewhere, without case and punctuation.
 _SPELLINGS = {
     **{name.replace("-", ""): name for name in DATASET_NAMES},
@@ -36,6 +73,8 @@ def canonical_name(name: str) -> str:
     Raises:
         InputError: an unknown name.
     """
+    if name in DATASETS:
+        return name
     known = _SPELLINGS.get("".join(letter for letter in name.lower() if letter.isalnum()))
     if known is None:
         raise input_error(
@@ -78,20 +117,7 @@ def load_dataset(
     name = canonical_name(name)
     if name != "image-folder" and (image_size is not None or channels is not None):
         raise input_error("data set", f'image_size and channels are for "image-folder", not for "{name}"')
-    if name == "digits":
-        return load_digits()
-    if name == "image-folder":
-        if root is None:
-            raise input_error(
-                "data root",
-                'data set "image-folder": no data root is set',
-                f"Set the folder or .tar(.gz) with --data-root, the config's data root, or {ROOT_VARIABLE}.",
-            )
-        data = load_image_folder(root, image_size, channels)
-    else:
-        if root is None:
-            raise missing_data(_SOURCES[name], None)
-        data = load_torchvision_set(_SOURCES[name], root, download)
+    data = DATASETS[name](Wanted(root, download, image_size, channels))
     _check_content(data, str(root))
     return data
 
