@@ -18,7 +18,7 @@ import torch
 
 from spenser_gee.config import load_config
 from spenser_gee.errors import InputError
-from spenser_gee.evaluation import Evaluation
+from spenser_gee.evaluation import Evaluation, Execution
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.search import Candidate, GenerationSummary
 
@@ -154,15 +154,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunFolder]:
         times = [(0, 1, 9), (0, 1, 7), (1, 10.5, 17.5), (1, 10.5, 17.5)]
         for number, (generation, started, finished) in enumerate(times):
             cost = {"training_seconds": 4.0, "start_seconds": 1.0, "measuring_seconds": 0.5}
-            execution = {"started": 1000 + started, "finished": 1000 + finished, "worker": str(number % 2)}
-            evaluation = Evaluation("complete", {"fitness": 0.5}, cost, details={"execution": execution})
+            execution = Execution(1000 + started, 1000 + finished, str(number % 2))
+            evaluation = Evaluation("complete", {"fitness": 0.5}, cost, execution=execution)
             folder.evaluation(
                 Candidate(number, None, (), (), f"s{number}", f"k{number}"), generation, evaluation
             )
         for generation, (seconds, end) in enumerate([(10.0, 10.0), (8.0, 18.0)]):
             now = 1000.0 + end
             folder.generation(
-                GenerationSummary(generation, 0, 0.5, 0.5, 0.1, 0.5, 2, {}, seconds),
+                GenerationSummary(generation, (), {"fitness": 0.5}, 2, {}, seconds),
                 {"generation": generation},
             )
         yield folder

@@ -8,6 +8,7 @@ from spenser_gee.comparison.contenders import Contender, evolved_contenders
 from spenser_gee.config import Config
 from spenser_gee.rng import derive_seed
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.search.registry import RandomSettings
 from spenser_gee.session import Reporter, resume_run, start_run
 
 
@@ -33,7 +34,7 @@ def random_contenders(
 
 
 def _random(config: Config, generations: int, number: int) -> Config:
-    search = {"strategy": "random", "generations": generations, "evaluations": None, "seconds": None}
+    search = {"strategy": RandomSettings(), "generations": generations, "evaluations": None, "seconds": None}
     return config.model_copy(
         update={
             "seed": derive_seed(config.seed, "random search", number) % 2**31,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict, assert_never
+from typing import Any, Literal, assert_never
+
+from typing_extensions import TypedDict
 
 from spenser_gee.config import Data
 from spenser_gee.data.identity import Identity, require_same

@@ -7,9 +7,10 @@ import mmap
 import os
 import tempfile
 import weakref
-from typing import IO, Literal, TypedDict
+from typing import IO, Literal
 
 import torch
+from typing_extensions import TypedDict
 
 from spenser_gee.data.samples import Samples
 from spenser_gee.errors import input_error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spenser_gee.atomic import write_text
 from spenser_gee.comparison.folder import load_results
+from spenser_gee.data import OtherData
 from spenser_gee.errors import InputError, input_error
 from spenser_gee.report.comparison.sections import comparison_sections
 from spenser_gee.report.drawing.extra import require_libraries
@@ -73,10 +74,11 @@ def write_report(
 def _made(
     name: str, make: Callable[[], Iterable[Section | None]], warn: Callable[[str], None]
 ) -> list[Section]:
-    """The sections, or one that says why there are none. Only without the database there is nothing to report."""
+    """The sections, or one that says why there are none. Without the database there is nothing to report, and on other
+    data than the run's nothing that is true."""
     try:
         return [section for section in make() if section is not None]
-    except DatabaseError:
+    except (DatabaseError, OtherData):
         raise
     except Exception as error:
         why = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"

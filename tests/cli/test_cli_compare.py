@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -11,6 +12,7 @@ from test_cli_usage import cli_main
 from tiny_runs import command
 
 from spenser_gee.cli.compare import budget_of, print_results, sorted_paths
+from spenser_gee.comparison.folder import load_results
 from spenser_gee.comparison.request import Allowance
 from spenser_gee.errors import InputError
 
@@ -116,10 +118,8 @@ def test_wrong_input_is_one_message_and_nothing_is_written(
 
 
 def test_a_name_is_printed_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
-    spread = {"mean": 0.5, "low": None, "high": None}
-    keys = ("accuracy", "sops", "energy_gee_eq17_nj", "energy_with_memory_nj")
-    arm = {"against_reference": None, "trials": [], **dict.fromkeys(keys, spread)}
-    row = {"name": "[bold]:100:[/]", "parameters": 1, "ratio": 1.0, "latency": None, "search": None}
-    results = {"arms": ["own"], "contenders": [{**row, "problem": "", "arms": {"own": arm}}]}
-    print_results({**results, "finished": True, "seconds": 1, "seeds": [0], "reference": "x"}, Path("c"))
+    folder = Path(__file__).parents[2] / "docs" / "results" / "comparison"
+    results = load_results(folder)
+    named = dataclasses.replace(results.contenders[0], name="[bold]:100:[/]")
+    print_results(dataclasses.replace(results, contenders=(named, *results.contenders[1:])), folder)
     assert "\n[bold]:100:[/] " in capfd.readouterr().out

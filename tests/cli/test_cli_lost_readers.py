@@ -14,6 +14,7 @@ import pytest
 from tiny_runs import GRAMMAR, environment, write_tiny
 
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.runs.summary import summarise
 from spenser_gee.training.saved import load_network
 
 SHORT = ("--set", "search.generations=1", "--set", "search.offspring=2")
@@ -40,7 +41,7 @@ def in_shell(redirection: str, *arguments: str | Path, cwd: Path) -> tuple[int, 
 
 def assert_finished(run: Path) -> None:
     with RunFolder.open(run) as folder:
-        assert folder.summary()["status"] == "finished"
+        assert summarise(folder).status == "finished"
         kinds = [row["kind"] for row in folder.rows("SELECT kind FROM events ORDER BY time")]
     assert kinds[-1] == "finished"
     assert "failed" not in kinds

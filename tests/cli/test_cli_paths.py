@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import spenser_gee.session.run as session
 import yaml
 from PIL import Image
 from test_cli_usage import cli_main
 from tiny_runs import GRAMMAR, TINY, command, write_tiny
 
+import spenser_gee.session.start as session
 from spenser_gee.cli.runs import run_command
 from spenser_gee.runs import store
 
@@ -157,8 +157,8 @@ def test_a_zero_byte_is_named_with_its_line(capsys: Captured, home: Path) -> Non
     ("arguments", "hint"),
     [
         (["run", "confg.yaml"], 'did you mean "config.yaml"?'),
-        (["show", "runs/digts"], 'did you mean "digits"?'),
-        (["resume", "runs/digits2"], 'did you mean "digits"?'),
+        (["show", "runs/digts"], 'did you mean "runs/digits"?'),
+        (["resume", "runs/digits2"], 'did you mean "runs/digits"?'),
         (["config", "check", "config.yaml", "--set", "grammar=gramar.lark"], 'did you mean "grammar.lark"?'),
     ],
 )

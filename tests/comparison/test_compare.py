@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from spenser_gee.comparison import latencies as latencies_module
-from spenser_gee.comparison import trial as trial_module
 from spenser_gee.comparison.compare import ComparisonReporter
 from spenser_gee.comparison.compare import compare as compare_typed
 from spenser_gee.comparison.contenders import Contender
@@ -24,6 +23,7 @@ from spenser_gee.comparison.results import Results
 from spenser_gee.comparison.schedule import Key
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.initialisation import from_birth
 from spenser_gee.network.build import build_network
 from spenser_gee.phenotype.recipe import COMMON_RECIPE
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -291,7 +291,7 @@ def test_one_bad_contender_does_not_end_it(
             raise RuntimeError("no such luck")
         return build_network(plan, steps, seed)
 
-    monkeypatch.setattr(trial_module, "build_network", failing)
+    monkeypatch.setattr(from_birth, "build_network", failing)
     monkeypatch.setattr(latencies_module, "build_network", failing)
     out = tmp_path / "bad"
     results = compare(

@@ -98,7 +98,7 @@ def test_state_dict_beside_the_weights(run: Path, capsys: pytest.CaptureFixture[
         ),
         (
             ["net.safetensors", "--format", "state-dict", "-o", "net.safetensors/x"],
-            "the folder cannot be written",
+            "nothing can be read or made here: Not a directory",
         ),
         (["nothing.safetensors", "--format", "nir"], "cannot read the weights"),
         (["other.txt", "--format", "nir"], "cannot read the weights"),

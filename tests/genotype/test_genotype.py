@@ -43,7 +43,7 @@ def test_json_round_trip(name):
     grammar, rng = GRAMMARS[name], np.random.default_rng(12)
     for _ in range(100):
         genotype = sample_genotype(grammar, rng)
-        again = Genotype.from_json(genotype.to_json())
+        again = Genotype.from_json(json.loads(json.dumps(genotype.to_json())))
         assert again == genotype
         assert sentence_of(again, grammar) == sentence_of(genotype, grammar)
         for units in again.parts.values():
@@ -52,27 +52,24 @@ def test_json_round_trip(name):
 
 
 @pytest.mark.parametrize(
-    "text",
+    "values",
     [
         "",
-        "{",
-        "[]",
-        "null",
-        '{"a": 1}',
-        '{"a": [1]}',
-        '{"a": [{"x": 1}]}',
-        '{"a": [{"x": ["1"]}]}',
-        '{"a": [{"x": [true]}]}',
-        '{"a": [{"x": [NaN]}]}',
-        '{"a": [{"x": [1e999]}]}',
-        '{"a": [{"x": [null]}]}',
-        "[" * 100_000,
-        '{"a": [{"x": [' + "9" * 5000 + "]}]}",
+        [],
+        None,
+        {"a": 1},
+        {"a": [1]},
+        {"a": [{"x": 1}]},
+        {"a": [{"x": ["1"]}]},
+        {"a": [{"x": [True]}]},
+        {"a": [{"x": [math.nan]}]},
+        {"a": [{"x": [math.inf]}]},
+        {"a": [{"x": [None]}]},
     ],
 )
-def test_corrupted_json_is_an_input_error(text):
-    with pytest.raises(InputError, match=r"^run\.json:1:"):
-        Genotype.from_json(text, "run.json")
+def test_foreign_values_are_an_input_error(values):
+    with pytest.raises(InputError, match=r"^run\.sqlite: "):
+        Genotype.from_json(values, "run.sqlite")
 
 
 def test_the_text_of_a_genotype():
@@ -151,7 +148,7 @@ def test_sentence_to_genotype_is_unique():
     )
     assert one == two
     assert len({one, two}) == 1
-    assert json.loads(one.to_json()) == json.loads(two.to_json())
+    assert one.to_json() == two.to_json()
 
 
 SENTENCE = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from tiny_runs import GRAMMAR, tiny_config
 
-from spenser_gee.evaluation import Evaluation
+from spenser_gee.evaluation import Evaluation, Execution
 from spenser_gee.genotype import Genotype, sample_genotype, sentence_of
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.check import open_grammar
@@ -16,7 +16,7 @@ from spenser_gee.phenotype.decode import decode
 from spenser_gee.rng import stream
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.search.record import GenerationSummary
-from spenser_gee.search.strategy import Candidate
+from spenser_gee.search.strategy import Candidate, Standing
 
 NASTY = '<script>alert("x")</script> & $x$ {{ 7 * 7 }} \\" </svg>'
 
@@ -68,23 +68,29 @@ class MadeRun:
         reason: str = "",
         at: tuple[float, float] = (0.0, 1.0),
         details: Mapping[str, Any] | None = None,
+        inner: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """One evaluation: complete where it has a fitness. at: begin and end, seconds after the start."""
         begin, end = at
-        execution = {"started": self._begun + begin, "finished": self._begun + end, "worker": "process 1"}
-        objectives = {} if fitness is None else {"fitness": fitness, "standard_error": 0.01, "loss": 1.0}
         evaluation = Evaluation(
             "complete" if fitness is not None else status,
-            objectives,
+            {} if fitness is None else {"fitness": fitness},
             {"training_seconds": 0.5, "start_seconds": 0.25, "parameters": 100.0},
             reason,
-            {"execution": execution, "start": {"chosen": "plain"}, "curve": [], **(details or {})},
+            {"start": {"chosen": "plain"}, **(details or {})},
+            errors={} if fitness is None else {"fitness": 0.01},
+            measures={} if fitness is None else {"loss": 1.0},
+            inner=inner,
+            execution=Execution(self._begun + begin, self._begun + end, "process 1"),
         )
         self.run.evaluation(self.candidate(number, parents), generation, evaluation)
 
     def generation(self, number: int, best: int | None, fitness: float | None, mean: float | None) -> None:
         """A generation is finished."""
-        summary = GenerationSummary(number, best, fitness, fitness, None, mean, 2, {"complete": 2}, 1.0)
+        latest = {} if fitness is None else {"fitness": fitness}
+        front = () if best is None else (Standing(best, number, latest, latest, {}),)
+        means = {} if mean is None else {"fitness": mean}
+        summary = GenerationSummary(number, front, means, 2, {"complete": 2}, 1.0)
         self.run.generation(summary, {})
 
 

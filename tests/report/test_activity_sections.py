@@ -32,6 +32,7 @@ from spenser_gee.report.run import traces
 from spenser_gee.report.run.activity import _membranes, _raster, activity_sections, evenly, layer_names
 from spenser_gee.report.run.traces import Firing, Subject, answers, find_subject, fire, samples
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.queries import best_standing
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.losses import decision_values, needs_membrane
 from spenser_gee.training.mode import PLAIN
@@ -148,10 +149,9 @@ def test_the_best_has_its_recorded_fitness(
     forget_the_test(copied)
     subject = subject_of(copied)
     with RunFolder.open(copied) as run:
-        best = run.best_before(run.generations_done())
+        best = best_standing(run)
         assert best is not None
-        evaluation = dict(run.evaluations(best[0]))[best[1]]
-    assert answers(subject).accuracy == evaluation.fitness == subject.recorded
+    assert answers(subject).accuracy == best.latest["fitness"] == subject.recorded
     assert "Test is not looked at" in words(sections_of(copied)[1])
 
 

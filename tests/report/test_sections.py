@@ -229,12 +229,13 @@ def _history(number: int) -> dict[str, object]:
         }
         for i in range(number)
     ]
-    return {"inner": rows, "start": {"chosen": "evolved", "cost": 12.0, "guard": {"plain": 2.0}}}
+    details = {"start": {"chosen": "evolved", "cost": 12.0, "guard": {"plain": 2.0}}}
+    return {"inner": rows, "details": details}
 
 
 def test_the_inner_search_of_the_best(tmp_path: Path) -> None:
     run = made_run(tmp_path)
-    run.evaluation(0, 0, 0.5, details=_history(3))
+    run.evaluation(0, 0, 0.5, **_history(3))
     run.generation(0, 0, 0.5, 0.5)
     section = inner_search_section(run.run)
     assert "Candidate 0, the best candidate, in generation 0: 3 generations" in words(section)
@@ -246,9 +247,9 @@ def test_the_inner_search_of_the_best(tmp_path: Path) -> None:
 
 def test_where_the_best_had_none_the_fittest_that_had_one_is_shown(tmp_path: Path) -> None:
     run = made_run(tmp_path)
-    run.evaluation(0, 0, 0.5, details=_history(1))
+    run.evaluation(0, 0, 0.5, **_history(1))
     run.evaluation(1, 0, 0.6, details={"start": {"chosen": "no gene-encoded layers"}})
-    run.evaluation(2, 0, None, details=_history(2))
+    run.evaluation(2, 0, None, **_history(2))
     run.generation(0, 1, 0.6, 0.55)
     section = inner_search_section(run.run)
     assert "The best candidate, 1, had no inner search" in words(section)
@@ -259,9 +260,9 @@ def test_where_the_best_had_none_the_fittest_that_had_one_is_shown(tmp_path: Pat
 
 def test_generations_without_a_living_start_are_gaps(tmp_path: Path) -> None:
     run = made_run(tmp_path)
-    details = _history(3)
-    details["inner"][1] = {"f": 0.0, "dead": 4.0}  # type: ignore[index]
-    run.evaluation(0, 0, 0.5, details=details)
+    history = _history(3)
+    history["inner"][1] = {"f": 0.0, "dead": 4.0}  # type: ignore[index]
+    run.evaluation(0, 0, 0.5, **history)
     run.generation(0, 0, 0.5, 0.5)
     section = inner_search_section(run.run)
     assert tables(section)[0].rows[1][2] == "–"
@@ -270,7 +271,7 @@ def test_generations_without_a_living_start_are_gaps(tmp_path: Path) -> None:
 
 def test_seven_curves_and_no_empty_axes(tmp_path: Path) -> None:
     run = made_run(tmp_path)
-    run.evaluation(0, 0, 0.5, details=_history(3))
+    run.evaluation(0, 0, 0.5, **_history(3))
     run.generation(0, 0, 0.5, 0.5)
     svg = figures(inner_search_section(run.run))[0].svg
     assert svg.count("<clipPath ") == 7
@@ -308,7 +309,9 @@ def test_nothing_failed(tmp_path: Path) -> None:
 
 
 def _made(started: float, finished: float, number: int = 0) -> RecordedEvaluation:
-    return RecordedEvaluation(number, 0, "complete", 0.5, {}, {}, "", True, started, finished, "a worker")
+    return RecordedEvaluation(
+        number, 0, "complete", {"fitness": 0.5}, {}, {}, {}, "", True, started, finished, "a worker"
+    )
 
 
 def test_lanes_are_what_ran_at_a_time() -> None:

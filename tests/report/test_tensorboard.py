@@ -11,6 +11,7 @@ from made_runs import family, made_run
 from spenser_gee.errors import InputError
 from spenser_gee.report import tensorboard
 from spenser_gee.report.tensorboard import write_events
+from spenser_gee.runs import queries
 from spenser_gee.runs.store import RunFolder
 
 accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -27,20 +28,20 @@ def events_of(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
 def test_a_run_comes_back(finished: Path, tmp_path: Path) -> None:
     with RunFolder.open(finished) as run:
         write_events(run, tmp_path / "events")
-        generations = run.rows("SELECT * FROM generations ORDER BY generation")
+        generations = queries.generations(run)
         final = run.final()
-        best = run.best_before(run.generations_done())
+        best = queries.best_standing(run)
         assert best is not None
-        curve = dict(run.evaluations(best[0]))[best[1]].curve
+        curve = dict(run.evaluations(best.id))[best.trained].curve
         inner = run.rows(
-            "SELECT * FROM inner WHERE candidate_id = ? ORDER BY generation, cma_generation", best[0]
+            "SELECT * FROM inner WHERE candidate_id = ? ORDER BY generation, cma_generation", best.id
         )
     found = events_of(tmp_path / "events")
     assert final is not None
-    for tag, key in (("fitness/best", "best_mean"), ("fitness/mean", "mean_fitness")):
-        expected = [(row["generation"], row[key], row["recorded"]) for row in generations]
+    for tag, key in (("fitness/best", "best_mean"), ("fitness/mean", "mean_value")):
+        expected = [(row.generation, getattr(row, key), row.recorded) for row in generations]
         assert found[tag] == [pytest.approx(entry) for entry in expected]
-    counts = [(row["generation"], row["counts"]["complete"]) for row in generations]
+    counts = [(row.generation, row.counts["complete"]) for row in generations]
     assert [entry[:2] for entry in found["candidates/complete"]] == counts
     assert [entry[:2] for entry in found["best/training_loss"]] == [pytest.approx(e[:2]) for e in curve]
     assert [entry[1] for entry in found["best/training_accuracy"]] == pytest.approx([e[2] for e in curve])
@@ -56,7 +57,7 @@ def test_the_inner_search_of_the_best(tmp_path: Path) -> None:
     """A generation without a living start has no values; only the first search counts."""
     made = made_run(tmp_path)
     rows = [{"f": 1.5, "loss": 2.0, "r1": 0.1}, {"f": None, "loss": float("inf"), "r1": 0.2}, {"f": 1.0}]
-    made.evaluation(0, 0, 0.5, details={"inner": rows})
+    made.evaluation(0, 0, 0.5, inner=rows)
     made.generation(0, 0, 0.5, 0.5)
     made.evaluation(0, 1, 0.6, details={"inner": [{"f": 9.0}]})
     made.generation(1, 0, 0.6, 0.6)
