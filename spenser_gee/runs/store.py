@@ -25,7 +25,7 @@ from spenser_gee.runs.weights import WeightFiles
 from spenser_gee.search.record import GenerationSummary
 from spenser_gee.search.strategy import Candidate
 
-EventKind = Literal["start", "resume", "interrupted", "failed", "finished"]
+EventKind = Literal["start", "resume", "interrupted", "exhausted", "failed", "finished"]
 
 
 class RunFolder(WeightFiles):
@@ -199,7 +199,7 @@ class RunFolder(WeightFiles):
                 )
 
     def event(self, kind: EventKind, detail: str = "") -> None:
-        """Note that the run started, was resumed, was interrupted, failed or finished."""
+        """Note that the run started, was resumed or interrupted, found no more networks, failed or finished."""
         with self._writing():
             self._insert("events", time=time.time(), kind=kind, detail=detail)
 

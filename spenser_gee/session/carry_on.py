@@ -76,10 +76,12 @@ def _search(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
     reporter.searching(begun, search.generations, search.offspring, strategy.objectives[0])
 
     def exhausted(generation: int) -> None:
-        reporter.note(
+        text = (
             f"The search ends before generation {generation}: {search.offspring} times {search.redraws} draws gave only "
             "networks that were evaluated already. A wider grammar, or more search.redraws, would give new ones."
         )
+        folder.event("exhausted", text)
+        reporter.note(text)
 
     with open_executor(
         setup.worker_start, search.workers, search.timeout, search.recycle, search.engine
