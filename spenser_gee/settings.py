@@ -51,6 +51,10 @@ class Chosen(Section):
 
     kind: str
 
+    def __str__(self) -> str:
+        own = ", ".join(f"{key} {value}" for key, value in self.model_dump().items() if key != "kind")
+        return f"{self.kind} ({own})" if own else self.kind
+
 
 class Entry(Protocol):
     """What every registry's entries have in common."""

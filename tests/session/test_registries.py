@@ -111,3 +111,9 @@ def test_kinds_are_listed(tmp_path: Path) -> None:
         assert f"\n  {name}" in text
     code, text, _ = command("config", "check", "configs/digits.yaml", "--json")
     assert json.loads(text)["search"]["strategy"] == "one-plus-lambda"
+
+
+def test_a_kind_is_said_in_words() -> None:
+    config = load_config("configs/digits.yaml")
+    assert str(config.search.strategy) == "one-plus-lambda"
+    assert str(BackwardSettings(note="hello")) == "backward (note hello)"
