@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from spenser_gee.data.batches import Batch
 from spenser_gee.network.backends import backend_in_use
 from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.phenotype.plan import Plan
@@ -25,8 +26,6 @@ from spenser_gee.training.chunks import kept_bytes
 from spenser_gee.training.losses import loss_value, needs_membrane
 from spenser_gee.training.mode import Mode
 from spenser_gee.training.optimisers import make_optimiser
-
-Batch = tuple[Tensor, Tensor]
 
 # Multiply-accumulates of a forward pass of one network, over batch and time, below which a CPU runs networks faster
 # side by side: what a call costs then counts for more than what it computes (docs/performance.md).

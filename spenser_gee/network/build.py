@@ -83,7 +83,6 @@ class SpikingNetwork(nn.Module):
         if time_steps < 1:
             raise ValueError(f"time_steps is {time_steps}, expected at least 1")
         self.plan, self.time_steps = plan, time_steps
-        self.encoding_names: dict[EncodingKey, str] = {key: encoding_name(key) for key in plan.encodings}
         self.layers = nn.ModuleList(
             _module(planned, time_steps, derive_seed(seed, "weights", index))
             for index, planned in enumerate(plan.layers)
@@ -104,22 +103,22 @@ class SpikingNetwork(nn.Module):
         seed: int,
         beta1: float,
         beta2: float,
-        scales: Mapping[EncodingKey, float] | None = None,
+        scales: Mapping[EncodingKey, float],
     ) -> None:
         """Sets G (g, g) and draws every E anew: scale * clip(N(0, beta1^2), -beta2, beta2) (GEE Eq. 9).
 
         Each E depends on the seed and its own name only, not on which others there are. scales: factor of
-        each encoding; none = 1 for all (the paper's scheme). Without gene-coded layers nothing happens.
+        each encoding (1 for all is the paper's scheme). Without gene-coded layers nothing happens.
         """
         if self.genes is None:
             return
         with torch.no_grad():
             self.genes.G.copy_(interactions)
-            for key, name in self.encoding_names.items():
+            for key in self.plan.encodings:
+                name = encoding_name(key)
                 generator = torch.Generator().manual_seed(derive_seed(seed, "encoding", name))
                 parameter = self.genes.E[name]
-                scale = 1.0 if scales is None else scales[key]
-                parameter.copy_(sample_encoding(parameter.shape, beta1, beta2, generator, scale))
+                parameter.copy_(sample_encoding(parameter.shape, beta1, beta2, generator, scales[key]))
 
     def inherit(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
         """Takes over every tensor that has the name and the shape of one of its own parameters or buffers; the
@@ -136,13 +135,6 @@ class SpikingNetwork(nn.Module):
         for layer in self.layers:
             if isinstance(layer, layers.Dropout):
                 layer.generator = generator
-
-    def firing_rates(self, x: Tensor) -> Activity:
-        """The activity for an input as in `forward`, without gradients, in the present mode."""
-        with torch.no_grad():
-            rates = self(x, rates=True).rates
-        assert isinstance(rates, Activity)
-        return rates
 
     def forward(self, x: Tensor, membrane: bool = False, rates: bool = False) -> Output:
         """x: (T, B, C, H, W), or (1, B, C, H, W) for an input that is the same at every step: it is computed
@@ -271,9 +263,12 @@ def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:
     match planned.layer:
         case words.Conv() as conv:
             shape = (planned.output[0], channels, conv.kernel, conv.kernel)
-            return _weighted(planned, shape, conv.bias, seed, conv.stride, conv.padding)
+            return layers.Weighted(
+                shape, planned.fan_in, conv.bias, planned.gene_coded, seed, conv.stride, conv.padding
+            )
         case words.FullyConnected(bias=bias):
-            return _weighted(planned, (planned.output[0], planned.fan_in), bias, seed)
+            inputs = planned.fan_in
+            return layers.Weighted((planned.output[0], inputs), inputs, bias, planned.gene_coded, seed)
         case words.MaxPool(size=size):
             return layers.Pool("max", size)
         case words.AvgPool(size=size):
@@ -297,14 +292,3 @@ def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:
             return layers.SkipJoin(planned.join, mode, planned.input, seed)
         case _:
             assert_never(planned.layer)
-
-
-def _weighted(
-    planned: PlannedLayer,
-    shape: tuple[int, ...],
-    bias: bool,
-    seed: int,
-    stride: int = 1,
-    padding: str = "valid",
-) -> layers.Weighted:
-    return layers.Weighted(shape, planned.fan_in, bias, planned.gene_coded, stride, padding, seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -307,11 +306,6 @@ def test_networks_drawn_from_the_grammar() -> None:
 
 
 # --- manners ------------------------------------------------------------------------------------------
-
-
-def test_to_json_and_back() -> None:
-    found = count_operations(hand_counted.network(), [hand_counted.spikes()])
-    assert Operations.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -15,6 +15,7 @@ from tiny_networks import parameter_count
 from torch import Tensor
 
 from spenser_gee.network.build import SpikingNetwork, build_network
+from spenser_gee.network.gene import encoding_name
 from spenser_gee.network.layers import kaiming
 from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -65,7 +66,7 @@ def test_equals_a_network_stepped_over_time() -> None:
     found = network(x, membrane=True)
 
     state = network.state_dict()
-    name_in, name_out = (f"genes.E.{network.encoding_names[key]}" for key in plan.encodings)
+    name_in, name_out = (f"genes.E.{encoding_name(key)}" for key in plan.encodings)
     middle = torch.einsum("cpa,ab,opb->ocp", state[name_in], state["genes.G"], state[name_out]).view(
         8, 6, 3, 3
     )
@@ -87,7 +88,7 @@ def test_equals_a_network_stepped_over_time() -> None:
         assert found.membrane is not None
         assert memory[2] is not None
         torch.testing.assert_close(found.membrane[t], memory[2], rtol=1e-5, atol=1e-5)
-    rates = network.firing_rates(x)
+    rates = network(x, rates=True).rates
     assert (rates.spikes > 0).all(), "a silent layer makes the comparison empty"
 
 
@@ -182,7 +183,7 @@ def test_rates_in_closed_form() -> None:
         network.layers[0].bias.copy_(torch.tensor([1.0, 0.0, 1.0, 0.0]))
     x = images(4)
     x[:, :, 0] = 0
-    rates = network.firing_rates(x)
+    rates = network(x, rates=True).rates
     assert rates.spikes[0].item() == 0.5
     assert rates.inputs.tolist() == [pytest.approx(0.5, abs=1e-3), 0.5]
 
@@ -207,7 +208,7 @@ def test_encodings_depend_on_the_seed_and_their_name_only() -> None:
     plan, shorter = plan_of(*GENETIC), plan_of(*GENETIC[:2], HEAD)
     networks = [build_network(plan, 2, 1), build_network(plan, 2, 2), build_network(shorter, 2, 3)]
     for network in networks:
-        network.set_genes(torch.eye(4), 11, 0.5, 0.6)
+        network.set_genes(torch.eye(4), 11, 0.5, 0.6, dict.fromkeys(network.plan.encodings, 1.0))
     states = [network.state_dict() for network in networks]
     genetic = [name for name in states[0] if name.startswith("genes.")]
     assert len(genetic) == 1 + len(plan.encodings)
@@ -217,7 +218,7 @@ def test_encodings_depend_on_the_seed_and_their_name_only() -> None:
     assert len(shared) == 3
     for name in shared:
         assert torch.equal(states[0][name], states[2][name])
-    networks[0].set_genes(torch.eye(4), 12, 0.5, 0.6)
+    networks[0].set_genes(torch.eye(4), 12, 0.5, 0.6, dict.fromkeys(plan.encodings, 1.0))
     assert not torch.equal(networks[0].state_dict()[shared[1]], states[1][shared[1]])
 
 

@@ -86,4 +86,4 @@ def test_it_is_judged_as_in_training() -> None:
     tiny = signal() * 1e-2
     assert dead_reason(probe(network, tiny)) is None
     with torch.no_grad():
-        assert network.firing_rates(tiny).spikes[0] < 0.01
+        assert network(tiny, rates=True).rates.spikes[0] < 0.01
