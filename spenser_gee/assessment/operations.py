@@ -132,17 +132,6 @@ class Operations:
         """Spikes of all neurons; those of a coded input are not among them."""
         return sum(layer.spikes for layer in self.neurons)
 
-    @property
-    def weight_reads(self) -> float:
-        """Weights read from memory."""
-        return sum(layer.weight_reads for layer in self.layers)
-
-    @property
-    def state_accesses(self) -> float:
-        """Reads and writes of membranes and sums."""
-        sums = sum(layer.state_accesses for layer in self.layers)
-        return sums + sum(layer.state_accesses for layer in self.neurons)
-
     def every_step(self) -> Operations:
         """The same on a device that computes layers with a static signal anew at each of the T steps."""
         return replace(self, layers=tuple(_repeated(layer, self.time_steps) for layer in self.layers))

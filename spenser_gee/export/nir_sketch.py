@@ -158,6 +158,11 @@ def parts(signal: Signal) -> Iterator[tuple[Block, slice]]:
         start += block.shape[0]
 
 
+def stand_in(signal: Signal, size: Pair) -> Signal:
+    """Of the right shape, for the walk to go on after a refusal."""
+    return tuple(Block(block.nodes, (block.shape[0], *size)) for block in signal)
+
+
 def total(blocks: list[Block]) -> Block:
     """The sum of blocks whose nodes are all different."""
     return Block(tuple(node for block in blocks for node in block.nodes), blocks[0].shape)

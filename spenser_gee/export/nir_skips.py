@@ -45,14 +45,6 @@ class Joint:
             found.append(Block(drawn.nodes, drawn.shape, block.binary and weight is None))
         return tuple(found) if weight is None else (total(found),)
 
-    def stand_in(self, source: Signal, size: Pair) -> Signal:
-        """Of the right shape, for the walk to go on after a refusal."""
-        return tuple(Block(block.nodes, (block.shape[0], *size)) for block in source)
-
-    def mixed(self, source: Signal, weight: Array) -> Signal:
-        """weight (out, in) over the channels, as one block."""
-        return (self.sketch.mix_all(self.name, source, weight),)
-
     def added(self, here: Signal, there: Signal) -> Signal:
         """Their sum, in the blocks of `here`."""
         if [block.shape for block in here] == [block.shape for block in there]:

@@ -14,7 +14,7 @@ import numpy as np
 from spenser_gee.export import nir_geometry as geometry
 from spenser_gee.export import weights
 from spenser_gee.export.nir_neurons import Neurons
-from spenser_gee.export.nir_sketch import Block, Signal, Sketch, parts, total
+from spenser_gee.export.nir_sketch import Block, Signal, Sketch, parts, stand_in, total
 from spenser_gee.export.nir_skips import Joint
 from spenser_gee.export.weights import Array
 from spenser_gee.network.build import SpikingNetwork
@@ -277,7 +277,7 @@ class Translation:
             f"its windows differ in size ({high} x {wide} to {rows} x {columns}), NIR's do not",
             f"Evolve with pool-global or pool-avg. {_OTHER_FORMAT}",
         )
-        return tuple(Block(b.nodes, (b.shape[0], rows, columns)) for b in signal)
+        return stand_in(signal, (rows, columns))
 
     # Skips.
 
@@ -292,13 +292,15 @@ class Translation:
             picked = joint.picked(source, join.resample, weight)
             if picked is None:
                 self._refuse_uneven_skip(index, join)
-                return signal if layer.mode == "add" else (*signal, *joint.stand_in(source, join.resample))
+                return signal if layer.mode == "add" else (*signal, *stand_in(source, join.resample))
             source, weight = picked, None
         if signal[0].flat:
             source = joint.flattened(source)
         if layer.mode == "concat":
             return (*signal, *source)
-        return joint.added(signal, source if weight is None else joint.mixed(source, weight))
+        if weight is not None:
+            source = (self.sketch.mix_all(joint.name, source, weight),)
+        return joint.added(signal, source)
 
     def _refuse_uneven_skip(self, index: int, join: Join) -> None:
         _, high, wide = join.source_shape

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
@@ -208,20 +209,17 @@ class _Mutator:
         for part in self.parts:
             count = len(genotype.parts.get(part.name, ()))
             if (self.rates.macro if part.maximum == 1 else self.rates.unit) > 0:
-                actions += [(part, self._changer(part, index)) for index in range(count)]
+                actions += [(part, partial(self._change_any, part, index)) for index in range(count)]
             if count < part.maximum and self.rates.add > 0:
-                actions.append((part, lambda units, changes, part=part: self._add(part, units, changes)))  # type: ignore[misc]
+                actions.append((part, partial(self._add, part)))
             if count > part.minimum and self.rates.remove > 0:
-                actions.append((part, lambda units, changes, part=part: self._remove(part, units, changes)))  # type: ignore[misc]
+                actions.append((part, partial(self._remove, part)))
         return actions
 
-    def _changer(self, part: Part, index: int) -> Callable[[list[Unit], list[str]], None]:
-        def change(units: list[Unit], changes: list[str]) -> None:
-            # A few draws, since noise can round away or push against a bound.
-            for _ in range(max(1, self.rates.attempts)):
-                unit = self._change(part, index, units[index], changes)
-                if unit != units[index]:
-                    units[index] = unit
-                    return
-
-        return change
+    def _change_any(self, part: Part, index: int, units: list[Unit], changes: list[str]) -> None:
+        # A few draws, since noise can round away or push against a bound.
+        for _ in range(max(1, self.rates.attempts)):
+            unit = self._change(part, index, units[index], changes)
+            if unit != units[index]:
+                units[index] = unit
+                return

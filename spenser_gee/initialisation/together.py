@@ -85,13 +85,11 @@ class Ensemble:
 
     def losses(self, spec: NetworkSpec, outputs: tuple[Tensor, Tensor | None], labels: Tensor) -> Tensor:
         """(P,): the loss of each member."""
-        spikes, membrane = outputs
-        if membrane is None:
-            each: Tensor = torch.vmap(lambda s: loss_value(spec.loss, Output(s, None, None), labels))(spikes)
-        else:
-            each = torch.vmap(lambda s, m: loss_value(spec.loss, Output(s, m, None), labels))(
-                spikes, membrane
-            )
+
+        def one(spikes: Tensor, membrane: Tensor | None) -> Tensor:
+            return loss_value(spec.loss, Output(spikes, membrane, None), labels)
+
+        each: Tensor = torch.vmap(one, (0, None if outputs[1] is None else 0))(*outputs)
         return each
 
     def finite(self) -> Tensor:

@@ -14,6 +14,8 @@ from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.site import Infeasible, Shape
 from spenser_gee.rng import stream
 
+UNLIMITED = Limits()
+
 
 def check_size(plan: Plan, limits: Limits) -> None:
     """Raises Infeasible where a limit is passed."""
@@ -37,7 +39,7 @@ def infeasible_share(
     shape: Shape,
     classes: int,
     *,
-    limits: Limits = Limits(),
+    limits: Limits = UNLIMITED,
     sizes: Mapping[str, tuple[int, ...]] | None = None,
     samples: int = 500,
     seed: int = 0,

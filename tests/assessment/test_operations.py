@@ -69,7 +69,9 @@ def test_counted_by_hand() -> None:
         neurons=(NeuronOperations(1, 18, 36, 3.0), NeuronOperations(3, 2, 4, 1.0)),
     )
     assert (found.sops, found.macs, found.spikes, found.neuron_updates) == (25.0, 0.0, 4.0, 40)
-    assert (found.weight_reads, found.state_accesses, found.dense_macs) == (25.0, 50.0 + 80.0, 198)
+    assert sum(layer.weight_reads for layer in found.layers) == 25.0
+    assert sum(layer.state_accesses for layer in (*found.layers, *found.neurons)) == 50.0 + 80.0
+    assert found.dense_macs == 198
     assert found.neurons[0].rate == 3 / 36
     assert found.every_step() == found
 
