@@ -26,28 +26,17 @@ from spenser_gee.phenotype.words import layers as words
 from spenser_gee.rng import derive_seed
 
 
-class Activity(NamedTuple):
-    """Activity of one forward pass, as tensors on the network's device.
-
-    spikes: (number of LIF layers,) mean spikes a neuron and time step.
-    inputs: (number of conv and fc layers,) share of their inputs that is not 0, over time steps and samples:
-        what decides how many operations an event-driven layer needs.
-    """
-
-    spikes: Tensor
-    inputs: Tensor
-
-
 class Output(NamedTuple):
     """What a network gives for a batch.
 
     spikes: (T, B, classes). membrane: (T, B, classes) of the last neurons if wanted, else None. Both are the
-    last layer's values if the network does not end with LIF neurons. rates: if wanted, else None.
+    last layer's values if the network does not end with LIF neurons. rates: (number of LIF layers,) mean spikes a
+    neuron and time step if wanted, else None.
     """
 
     spikes: Tensor
     membrane: Tensor | None
-    rates: Activity | None
+    rates: Tensor | None
 
 
 class Genes(nn.Module):
@@ -155,7 +144,6 @@ class SpikingNetwork(nn.Module):
         last = len(self.plan.layers) - 1
         for index, (planned, layer) in enumerate(zip(self.plan.layers, self.layers, strict=True)):
             if isinstance(layer, layers.Weighted):
-                run.note_input(signal)
                 genetic = (
                     self.genes.weights(planned) if self.genes is not None and planned.gene_coded else None
                 )
@@ -183,7 +171,6 @@ class _Run:
         self.want_membrane = membrane
         self.membrane: Tensor | None = None
         self.spike_rates: list[Tensor] = []
-        self.input_rates: list[Tensor] = []
 
     def steps(self, signal: Tensor) -> int:
         """T, or 1 for a static signal."""
@@ -212,10 +199,6 @@ class _Run:
             self.spike_rates.append(spikes.detach().mean())
         return spikes.flatten(0, 1)
 
-    def note_input(self, signal: Tensor) -> None:
-        if self.rates:
-            self.input_rates.append(torch.count_nonzero(signal.detach()) / signal.numel())
-
     def output(self, signal: Tensor) -> Output:
         spikes = layers.split_time(self.expand(signal), self.time_steps).flatten(2)
         membrane = self.membrane
@@ -223,8 +206,7 @@ class _Run:
             membrane = membrane.flatten(2)
         elif self.want_membrane:
             membrane = spikes
-        rates = Activity(torch.stack(self.spike_rates), torch.stack(self.input_rates)) if self.rates else None
-        return Output(spikes, membrane, rates)
+        return Output(spikes, membrane, torch.stack(self.spike_rates) if self.rates else None)
 
 
 def build_network(plan: Plan, time_steps: int, seed: int) -> SpikingNetwork:

@@ -50,7 +50,7 @@ def measure(
             correct += right.sum()
             loss += loss_value(spec.loss, output, labels) * len(labels)
             assert output.rates is not None
-            rates = rates + output.rates.spikes * len(labels)
+            rates = rates + output.rates * len(labels)
             count += len(labels)
     return Measurement(
         accuracy=float(correct) / count,

@@ -208,7 +208,7 @@ def test_spikes_are_counted_before_they_are_pooled() -> None:
     found = count_operations(net, [signal])
     with torch.no_grad():
         net.layers[1].register_forward_hook(lambda module, inputs, output: seen.append(output[0].sum()))
-        rates = net(signal, rates=True).rates.spikes
+        rates = net(signal, rates=True).rates
     assert found.neurons[0].spikes == seen[0] / 2
     assert [layer.rate for layer in found.neurons] == pytest.approx(rates.tolist())
 

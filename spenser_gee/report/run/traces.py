@@ -139,7 +139,7 @@ def answers(subject: Subject) -> Answers:
             guesses = decision_values(saved.spec.loss, output).argmax(1)
             confusion += torch.bincount((labels * classes + guesses).cpu(), minlength=classes * classes)
             assert output.rates is not None
-            rates = rates + output.rates.spikes.cpu() * len(labels)
+            rates = rates + output.rates.cpu() * len(labels)
     count = int(confusion.sum())
     return Answers(confusion.view(classes, classes), tuple((torch.as_tensor(rates) / count).tolist()))
 
