@@ -85,7 +85,7 @@ def trial_of(name: str, device: torch.device) -> tuple[Trial, list[GeneStart]]:
         G = stream(seed, "G").normal(0.0, frame.sigma_G, first.G.shape)
         starts.append(replace(first, G=G, seed=seed))
     mode = Mode.of_settings(Training(epochs=1))  # what a run has without further settings
-    return Trial(network, plan, source, frame, TRAINING_STEPS, seed=0, mode=mode), starts
+    return Trial(network, source, frame, TRAINING_STEPS, seed=0, mode=mode), starts
 
 
 def variants(trial: Trial, starts: Sequence[GeneStart]) -> dict[str, Callable[[], list[Terms]]]:

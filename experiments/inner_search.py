@@ -125,9 +125,7 @@ def run_arm(arm: str, spec: NetworkSpec, task: Task, seed: int, search_cost: flo
     network = newborn(spec, task, seed)
     steps, cost, chosen = STEPS, 0.0, ""
     if arm in ARMS:
-        record = evolve_start(
-            network, network.plan, task.evo_train, ARMS[arm], STEPS, derive_seed(seed, "start")
-        )
+        record = evolve_start(network, task.evo_train, ARMS[arm], STEPS, derive_seed(seed, "start"))
         cost, chosen = record.cost, record.chosen
     elif arm == DRAWS:
         best_of_draws(network, task, derive_seed(seed, "start"))
@@ -135,7 +133,6 @@ def run_arm(arm: str, spec: NetworkSpec, task: Task, seed: int, search_cost: flo
     elif arm == LONGER:
         evolve_start(
             network,
-            network.plan,
             task.evo_train,
             SEARCH.model_copy(update={"terms": "off"}),
             STEPS,
@@ -153,7 +150,7 @@ def run_arm(arm: str, spec: NetworkSpec, task: Task, seed: int, search_cost: flo
 def best_of_draws(network: SpikingNetwork, task: Task, seed: int) -> None:
     """The start with the lowest loss of as many independent draws as CMA-ES evaluates, on the same batches."""
     frame, first = plain_start(network.plan, seed)
-    trial = Trial(network, network.plan, task.evo_train, frame, SEARCH.steps, seed)
+    trial = Trial(network, task.evo_train, frame, SEARCH.steps, seed)
     draws: list[GeneStart] = []
     losses: list[float] = []
     for number in range(SEARCH.generations * SEARCH.population):
@@ -175,7 +172,6 @@ def run_lineage(mode: str, terms: str, norm: bool, task: Task, seed: int) -> lis
         settings = SEARCH.model_copy(update={"terms": terms, "inherit": mode, "guard_batches": 2})  # type: ignore[arg-type]
         record: InnerRecord = evolve_start(
             network,
-            network.plan,
             task.evo_train,
             settings,
             STEPS,

@@ -7,7 +7,7 @@ measurement of a chip. See docs/energy.md for what each is good for.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from spenser_gee.assessment.operations import LayerOperations, NeuronOperations, Operations
 from spenser_gee.errors import input_error
@@ -71,10 +71,6 @@ class Energy:
     operations: float
     with_memory: float
     dense_ann: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Plain JSON-able values."""
-        return asdict(self)
 
 
 def energy(operations: Operations, costs: Costs | None = None) -> Energy:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from spenser_gee.assessment.running import evaluating
 from spenser_gee.errors import input_error
 from spenser_gee.network.build import SpikingNetwork
+from spenser_gee.training.mode import evaluating
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,6 @@ class Latency:
     repetitions: int
     device: str
     threads: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able values."""
-        return asdict(self)
 
 
 def latency(

@@ -14,21 +14,21 @@ fan-out. At the border, and with a stride, that is fewer than kernel^2 x filters
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
 
-from spenser_gee.assessment.running import evaluating
 from spenser_gee.errors import input_error
 from spenser_gee.network import layers
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.plan import PlannedLayer
 from spenser_gee.phenotype.words import layers as words
 from spenser_gee.phenotype.words.site import Shape
+from spenser_gee.training.mode import evaluating
 
 # Kinds of signals, from the cheapest to the dearest.
 SPIKES = "spikes"  # every value is 0 or 1
@@ -132,37 +132,9 @@ class Operations:
         """Spikes of all neurons; those of a coded input are not among them."""
         return sum(layer.spikes for layer in self.neurons)
 
-    @property
-    def weight_reads(self) -> float:
-        """Weights read from memory."""
-        return sum(layer.weight_reads for layer in self.layers)
-
-    @property
-    def state_accesses(self) -> float:
-        """Reads and writes of membranes and sums."""
-        sums = sum(layer.state_accesses for layer in self.layers)
-        return sums + sum(layer.state_accesses for layer in self.neurons)
-
     def every_step(self) -> Operations:
         """The same on a device that computes layers with a static signal anew at each of the T steps."""
         return replace(self, layers=tuple(_repeated(layer, self.time_steps) for layer in self.layers))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able values."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Operations:
-        """The inverse of `to_dict`, also after a way through JSON."""
-        return Operations(
-            samples=values["samples"],
-            time_steps=values["time_steps"],
-            layers=tuple(
-                LayerOperations(**{**layer, "input": tuple(layer["input"]), "output": tuple(layer["output"])})
-                for layer in values["layers"]
-            ),
-            neurons=tuple(NeuronOperations(**layer) for layer in values["neurons"]),
-        )
 
 
 def _repeated(layer: LayerOperations, time_steps: int) -> LayerOperations:

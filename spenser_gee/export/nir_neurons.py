@@ -94,18 +94,21 @@ class Neurons:
     def _resetting(self, shape: tuple[int, ...]) -> Any:
         """A node whose neurons are set to 0 by a spike."""
         nir, level, zero = self.sketch.nir, _full(shape, self.cell.threshold), _full(shape, 0.0)
-        if self.cell.beta == 1.0:
-            return nir.IF(r=self._inverse_dt(shape), v_threshold=level, v_reset=zero, metadata=self._notes())
-        tau, r = np.full(shape, self._tau), _full(shape, 1.0)
-        return nir.LIF(tau=tau, r=r, v_leak=zero, v_threshold=level, v_reset=zero, metadata=self._notes())
+        kind = nir.IF if self.cell.beta == 1.0 else nir.LIF
+        return kind(**self._membrane(shape), v_threshold=level, v_reset=zero)
 
     def _integrating(self, shape: tuple[int, ...]) -> Any:
         """A node of membranes that never fire."""
         nir = self.sketch.nir
+        return (nir.I if self.cell.beta == 1.0 else nir.LI)(**self._membrane(shape))
+
+    def _membrane(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """What every kind of neurons has."""
+        notes = {"beta": self.cell.beta, "dt": self.dt}
         if self.cell.beta == 1.0:
-            return nir.I(r=self._inverse_dt(shape), metadata=self._notes())
+            return {"r": self._inverse_dt(shape), "metadata": notes}
         tau, r = np.full(shape, self._tau), _full(shape, 1.0)
-        return nir.LI(tau=tau, r=r, v_leak=_full(shape, 0.0), metadata=self._notes())
+        return {"tau": tau, "r": r, "v_leak": _full(shape, 0.0), "metadata": notes}
 
     @property
     def _tau(self) -> np.float32:
@@ -116,9 +119,6 @@ class Neurons:
         """The r of neurons without a tau, for which an input counts at most 1: r dt <= 1."""
         r = _below(1.0 / self.dt)
         return np.full(shape, r if self.dt * float(r) <= 1.0 else np.nextafter(r, np.float32(0)))
-
-    def _notes(self) -> dict[str, float]:
-        return {"beta": self.cell.beta, "dt": self.dt}
 
 
 def _full(shape: tuple[int, ...], value: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,20 +143,26 @@ class Sketch:
         """One block of them all, by a weight of 0 and 1."""
         if len(signal) == 1:
             return signal[0]
-        eye = np.eye(sum(block.shape[0] for block in signal))
-        parts = [
-            self.mix(name, block, eye[:, start:end])
-            for block, (start, end) in zip(signal, bounds(signal), strict=True)
-        ]
-        return total(parts)
+        return self.mix_all(name, signal, np.eye(sum(block.shape[0] for block in signal)))
+
+    def mix_all(self, name: str, signal: Signal, weight: Array) -> Block:
+        """weight (out, in) over the channels of all blocks, as one block."""
+        return total([self.mix(name, block, weight[:, part]) for block, part in parts(signal)])
 
 
-def bounds(signal: Signal) -> list[Pair]:
-    """(first, behind the last) channel of each block."""
-    ends = np.cumsum([block.shape[0] for block in signal])
-    return [(int(end) - block.shape[0], int(end)) for block, end in zip(signal, ends, strict=True)]
+def parts(signal: Signal) -> Iterator[tuple[Block, slice]]:
+    """Each block, with its channels among those of the signal."""
+    start = 0
+    for block in signal:
+        yield block, slice(start, start + block.shape[0])
+        start += block.shape[0]
 
 
-def total(parts: list[Block]) -> Block:
+def stand_in(signal: Signal, size: Pair) -> Signal:
+    """Of the right shape, for the walk to go on after a refusal."""
+    return tuple(Block(block.nodes, (block.shape[0], *size)) for block in signal)
+
+
+def total(blocks: list[Block]) -> Block:
     """The sum of blocks whose nodes are all different."""
-    return Block(tuple(node for part in parts for node in part.nodes), parts[0].shape)
+    return Block(tuple(node for block in blocks for node in block.nodes), blocks[0].shape)

@@ -8,7 +8,7 @@ import numpy as np
 
 from spenser_gee.export import nir_geometry as geometry
 from spenser_gee.export.nir_geometry import Pair
-from spenser_gee.export.nir_sketch import Block, Signal, Sketch, bounds, total
+from spenser_gee.export.nir_sketch import Block, Signal, Sketch, parts, total
 from spenser_gee.export.weights import Array
 
 
@@ -38,24 +38,12 @@ class Joint:
         window = geometry.window(had, size, 1, stride, (0, 0))
         if window is None:
             return None
-        parts = []
-        for block, (start, end) in zip(source, bounds(source), strict=True):
-            part = np.eye(end - start) if weight is None else weight[:, start:end]
-            drawn = self.sketch.convolve(self.name, block, part[:, :, None, None], None, window, stride, size)
-            parts.append(Block(drawn.nodes, drawn.shape, block.binary and weight is None))
-        return tuple(parts) if weight is None else (total(parts),)
-
-    def stand_in(self, source: Signal, size: Pair) -> Signal:
-        """Of the right shape, for the walk to go on after a refusal."""
-        return tuple(Block(block.nodes, (block.shape[0], *size)) for block in source)
-
-    def mixed(self, source: Signal, weight: Array) -> Signal:
-        """weight (out, in) over the channels, as one block."""
-        parts = [
-            self.sketch.mix(self.name, block, weight[:, start:end])
-            for block, (start, end) in zip(source, bounds(source), strict=True)
-        ]
-        return (total(parts),)
+        found = []
+        for block, part in parts(source):
+            own = np.eye(block.shape[0]) if weight is None else weight[:, part]
+            drawn = self.sketch.convolve(self.name, block, own[:, :, None, None], None, window, stride, size)
+            found.append(Block(drawn.nodes, drawn.shape, block.binary and weight is None))
+        return tuple(found) if weight is None else (total(found),)
 
     def added(self, here: Signal, there: Signal) -> Signal:
         """Their sum, in the blocks of `here`."""
@@ -63,6 +51,6 @@ class Joint:
             return tuple(self.sketch.plus(a, b) for a, b in zip(here, there, strict=True))
         eye = np.eye(sum(block.shape[0] for block in here))
         return tuple(
-            self.sketch.plus(block, self.mixed(there, eye[start:end])[0])
-            for block, (start, end) in zip(here, bounds(here), strict=True)
+            self.sketch.plus(block, self.sketch.mix_all(self.name, there, eye[part]))
+            for block, part in parts(here)
         )

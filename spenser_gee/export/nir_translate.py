@@ -14,7 +14,7 @@ import numpy as np
 from spenser_gee.export import nir_geometry as geometry
 from spenser_gee.export import weights
 from spenser_gee.export.nir_neurons import Neurons
-from spenser_gee.export.nir_sketch import Block, Signal, Sketch, bounds, total
+from spenser_gee.export.nir_sketch import Block, Signal, Sketch, parts, stand_in, total
 from spenser_gee.export.nir_skips import Joint
 from spenser_gee.export.weights import Array
 from spenser_gee.network.build import SpikingNetwork
@@ -138,22 +138,20 @@ class Translation:
         size, out = planned.input[1:], planned.output[1:]
         before = (0, 0)
         if layer.padding == "same":
-            before = (
-                same_padding(size[0], layer.kernel, layer.stride)[0],
-                same_padding(size[1], layer.kernel, layer.stride)[0],
-            )
+            (top, _), (left, _) = (same_padding(pixels, layer.kernel, layer.stride) for pixels in size)
+            before = (top, left)
         if signal[0].flat:  # of a map of one position only one position of the kernel meets it
             return self._split(index, signal, weight[:, :, before[0], before[1]], bias)
         stride = (layer.stride, layer.stride)
         window = geometry.window(size, out, layer.kernel, stride, before)
         assert window is not None
-        parts = [
-            self.sketch.convolve(
-                self._name(index), block, weight[:, start:end], None if i else bias, window, stride, out
-            )
-            for i, (block, (start, end)) in enumerate(zip(signal, bounds(signal), strict=True))
-        ]
-        return total(parts)
+        name = self._name(index)
+        return total(
+            [
+                self.sketch.convolve(name, block, weight[:, part], None if i else bias, window, stride, out)
+                for i, (block, part) in enumerate(parts(signal))
+            ]
+        )
 
     def _fully_connected(self, index: int, planned: PlannedLayer, signal: Signal) -> Block:
         weight, bias = self._affine_of(index)
@@ -172,11 +170,12 @@ class Translation:
 
     def _split(self, index: int, signal: Signal, weight: Array, bias: Array | None) -> Block:
         """weight (out, in) over flat blocks, each with its own columns."""
-        parts = [
-            self.sketch.affine(self._name(index), block, weight[:, start:end], None if i else bias)
-            for i, (block, (start, end)) in enumerate(zip(signal, bounds(signal), strict=True))
-        ]
-        return total(parts)
+        return total(
+            [
+                self.sketch.affine(self._name(index), block, weight[:, part], None if i else bias)
+                for i, (block, part) in enumerate(parts(signal))
+            ]
+        )
 
     def _norm(self, index: int, planned: PlannedLayer, layer: words.BatchNorm, signal: Signal) -> Signal:
         if layer.over == "step":
@@ -188,8 +187,8 @@ class Translation:
         self.sketch.remark(self._label(index), "written as a weight of each channel with itself, and a bias")
         gain, shift = self._gain_and_shift(index)
         return tuple(
-            self.sketch.mix(self._name(index), block, np.diag(gain[start:end]), shift[start:end])
-            for block, (start, end) in zip(signal, bounds(signal), strict=True)
+            self.sketch.mix(self._name(index), block, np.diag(gain[part]), shift[part])
+            for block, part in parts(signal)
         )
 
     def _require_same_steps(self, index: int) -> None:
@@ -278,7 +277,7 @@ class Translation:
             f"its windows differ in size ({high} x {wide} to {rows} x {columns}), NIR's do not",
             f"Evolve with pool-global or pool-avg. {_OTHER_FORMAT}",
         )
-        return tuple(Block(b.nodes, (b.shape[0], rows, columns)) for b in signal)
+        return stand_in(signal, (rows, columns))
 
     # Skips.
 
@@ -293,13 +292,15 @@ class Translation:
             picked = joint.picked(source, join.resample, weight)
             if picked is None:
                 self._refuse_uneven_skip(index, join)
-                return signal if layer.mode == "add" else (*signal, *joint.stand_in(source, join.resample))
+                return signal if layer.mode == "add" else (*signal, *stand_in(source, join.resample))
             source, weight = picked, None
         if signal[0].flat:
             source = joint.flattened(source)
         if layer.mode == "concat":
             return (*signal, *source)
-        return joint.added(signal, source if weight is None else joint.mixed(source, weight))
+        if weight is not None:
+            source = (self.sketch.mix_all(joint.name, source, weight),)
+        return joint.added(signal, source)
 
     def _refuse_uneven_skip(self, index: int, join: Join) -> None:
         _, high, wide = join.source_shape

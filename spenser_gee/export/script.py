@@ -192,7 +192,7 @@ class Script:
         self.steps.append(f"x = self.{name}[step](x)")
 
     def _statistics(self, name: str, module: torch.nn.Module, which: slice | int) -> None:
-        assert isinstance(module, (layers.BatchNorm, layers.StepBatchNorm))
+        assert isinstance(module, layers.BatchNorm)
         self._store(f"{name}.weight", module.weight)
         self._store(f"{name}.bias", module.bias)
         self._store(f"{name}.running_mean", module.get_buffer("running_mean")[which])

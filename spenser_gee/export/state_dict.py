@@ -9,7 +9,7 @@ from safetensors.torch import save
 
 from spenser_gee.atomic import write_bytes, write_text
 from spenser_gee.errors import input_error
-from spenser_gee.export.script import Script, script_of
+from spenser_gee.export.script import script_of
 from spenser_gee.export.words import reason
 from spenser_gee.training.saved import SavedNetwork
 
@@ -33,9 +33,5 @@ def write_state_dict(saved: SavedNetwork, source: Path, target: Path) -> list[st
             f"the folder cannot be written: {reason(error)}",
             "Choose another with --out.",
         ) from None
-    return _remarks(script)
-
-
-def _remarks(script: Script) -> list[str]:
     how = "run it: python network.py IMAGES.npy, (B, C, H, W), integers in 0..255 or floats in 0..1"
     return [*script.remarks, how]

@@ -57,7 +57,7 @@ def cell(network: SpikingNetwork, index: int) -> Cell:
 def normalisation(network: SpikingNetwork, index: int) -> tuple[Array, Array]:
     """(gain, shift) of a batch norm, y = gain x + shift; each (C,), or (T, C) for statistics of each step."""
     layer = network.layers[index]
-    assert isinstance(layer, (layers.BatchNorm, layers.StepBatchNorm))
+    assert isinstance(layer, layers.BatchNorm)
     mean, variance = (numbers(layer.get_buffer(name)) for name in ("running_mean", "running_var"))
     gain = numbers(layer.weight) / np.sqrt(variance + layers.EPSILON)
     return gain, numbers(layer.bias) - mean * gain

@@ -8,15 +8,15 @@ from spenser_gee.genotype.genotype import (
     sentence_of,
     unit_tokens,
 )
-from spenser_gee.genotype.mutate import DEFAULT_RATES, SPENSER_RATES, Mutation, Rates, mutate
+from spenser_gee.genotype.mutate import DEFAULT_RATES, SPENSER_RATES, Mutant, Rates, mutate
 from spenser_gee.genotype.reencode import grammar_difference, reencode
-from spenser_gee.genotype.sample import sample_genotype, sample_unit
+from spenser_gee.genotype.sample import sample_genotype
 
 __all__ = [
     "DEFAULT_RATES",
     "SPENSER_RATES",
     "Genotype",
-    "Mutation",
+    "Mutant",
     "Rates",
     "Unit",
     "canonicalise",
@@ -25,7 +25,6 @@ __all__ = [
     "mutate",
     "reencode",
     "sample_genotype",
-    "sample_unit",
     "sentence_of",
     "unit_tokens",
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spenser_gee.errors import input_error
-from spenser_gee.grammar.derive import Codon, Derivation, expand, plan_of
+from spenser_gee.grammar.derive import Codon, Derivation, expand, expansion_of
 from spenser_gee.grammar.model import Grammar
 from spenser_gee.grammar.sentence import join_tokens, parse_sentence
 
@@ -75,12 +75,12 @@ def _codons(values: object, where: str, name: str) -> tuple[Codon, ...]:
 
 def _derivations(genotype: Genotype, grammar: Grammar) -> list[tuple[str, tuple[Derivation, ...]]]:
     """Every unit expanded. Total: missing units take first alternatives, surplus units are dropped."""
-    plan = plan_of(grammar)
+    expansion = expansion_of(grammar)
     result = []
     for part in grammar.parts:
         units = list(genotype.parts.get(part.name, ()))[: part.maximum]
         units += [Unit({})] * (part.minimum - len(units))
-        result.append((part.name, tuple(expand(plan, part.rule, unit.genes) for unit in units)))
+        result.append((part.name, tuple(expand(expansion, part.rule, unit.genes) for unit in units)))
     return result
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
 from spenser_gee.errors import Finding, InputError, Place
 from spenser_gee.genotype.genotype import Genotype, Unit
-from spenser_gee.grammar.derive import Codon, Plan, Site, expand, fill_random, plan_of
+from spenser_gee.grammar.derive import Codon, Expansion, Site, expand, expansion_of, fill_random
 from spenser_gee.grammar.model import Grammar, Part
 
 
@@ -69,14 +70,14 @@ SPENSER_RATES = Rates(relative_perturbation=False, frozen_parts=("output",), att
 
 
 @dataclass(frozen=True)
-class Mutation:
+class Mutant:
     """A child and what was changed, e.g. "features: add unit 2", "learning 1: lr 0.001 -> 0.0021"."""
 
     genotype: Genotype
     changes: tuple[str, ...]
 
 
-def mutate(genotype: Genotype, grammar: Grammar, rates: Rates, rng: np.random.Generator) -> Mutation:
+def mutate(genotype: Genotype, grammar: Grammar, rates: Rates, rng: np.random.Generator) -> Mutant:
     """A mutated copy of a canonical genotype of `grammar`.
 
     For each part: 1 or 2 tries to add a unit, 1 or 2 tries to remove one, within the part's bounds; then
@@ -90,17 +91,17 @@ def mutate(genotype: Genotype, grammar: Grammar, rates: Rates, rng: np.random.Ge
         child = mutator.child(genotype)
         if child.genotype != genotype or rates.attempts == 0:
             return child
-    return mutator.forced(genotype) or Mutation(genotype, ())
+    return mutator.forced(genotype) or Mutant(genotype, ())
 
 
 class _Mutator:
     def __init__(self, grammar: Grammar, rates: Rates, rng: np.random.Generator) -> None:
         self.rates, self.rng = rates, rng
-        self.plan: Plan = plan_of(grammar)
+        self.expansion: Expansion = expansion_of(grammar)
         self.parts = [part for part in grammar.parts if part.name not in rates.frozen_parts]
         self.fill = fill_random(rng)
 
-    def child(self, genotype: Genotype) -> Mutation:
+    def child(self, genotype: Genotype) -> Mutant:
         """One pass of all operators at their rates."""
         parts, changes = dict(genotype.parts), list[str]()
         for part in self.parts:
@@ -112,7 +113,7 @@ class _Mutator:
                 if self.rng.random() < rate:
                     units[index] = self._change(part, index, unit, changes)
             parts[part.name] = tuple(units)
-        return Mutation(Genotype(parts), tuple(changes))
+        return Mutant(Genotype(parts), tuple(changes))
 
     def _resize(self, part: Part, units: list[Unit], changes: list[str]) -> None:
         for _ in range(self._tries()):
@@ -134,7 +135,7 @@ class _Mutator:
             units.insert(at, units[source])
         else:
             changes.append(f"{part.name}: add unit {at + 1}")
-            units.insert(at, Unit(expand(self.plan, part.rule, {}, self.fill).genes))
+            units.insert(at, Unit(expand(self.expansion, part.rule, {}, self.fill).genes))
 
     def _remove(self, part: Part, units: list[Unit], changes: list[str]) -> None:
         at = int(self.rng.random() * len(units))
@@ -156,7 +157,7 @@ class _Mutator:
         values = list(unit.genes[site.name])
         values[position] = new
         changed = {**unit.genes, site.name: tuple(values)}
-        result = Unit(expand(self.plan, part.rule, changed, self.fill).genes)
+        result = Unit(expand(self.expansion, part.rule, changed, self.fill).genes)
         if result != unit:
             label = f"number of {site.label}" if site.kind == "count" else site.label
             changes.append(f"{part.name} {index + 1}: {label} {site.text(old)} -> {site.text(new)}")
@@ -167,7 +168,7 @@ class _Mutator:
         numbers: list[tuple[Site, int]] = []
         choices: list[tuple[Site, int]] = []
         for name, values in unit.genes.items():
-            site = self.plan.sites.get(name)
+            site = self.expansion.sites.get(name)
             if site is not None and site.free:
                 target = numbers if site.kind == "number" else choices
                 target.extend((site, position) for position in range(len(values)))
@@ -191,7 +192,7 @@ class _Mutator:
 
     # -- the guarantee -----------------------------------------------------------------------------------
 
-    def forced(self, genotype: Genotype) -> Mutation | None:
+    def forced(self, genotype: Genotype) -> Mutant | None:
         """One change, in random order of everything that the rates do not rule out; None if none works."""
         actions = self._actions(genotype)
         for at in self.rng.permutation(len(actions)):
@@ -200,7 +201,7 @@ class _Mutator:
             action(units, changes)
             child = Genotype({**genotype.parts, part.name: tuple(units)})
             if child != genotype:
-                return Mutation(child, tuple(changes))
+                return Mutant(child, tuple(changes))
         return None
 
     def _actions(self, genotype: Genotype) -> list[tuple[Part, Callable[[list[Unit], list[str]], None]]]:
@@ -208,20 +209,17 @@ class _Mutator:
         for part in self.parts:
             count = len(genotype.parts.get(part.name, ()))
             if (self.rates.macro if part.maximum == 1 else self.rates.unit) > 0:
-                actions += [(part, self._changer(part, index)) for index in range(count)]
+                actions += [(part, partial(self._change_any, part, index)) for index in range(count)]
             if count < part.maximum and self.rates.add > 0:
-                actions.append((part, lambda units, changes, part=part: self._add(part, units, changes)))  # type: ignore[misc]
+                actions.append((part, partial(self._add, part)))
             if count > part.minimum and self.rates.remove > 0:
-                actions.append((part, lambda units, changes, part=part: self._remove(part, units, changes)))  # type: ignore[misc]
+                actions.append((part, partial(self._remove, part)))
         return actions
 
-    def _changer(self, part: Part, index: int) -> Callable[[list[Unit], list[str]], None]:
-        def change(units: list[Unit], changes: list[str]) -> None:
-            # A few draws, since noise can round away or push against a bound.
-            for _ in range(max(1, self.rates.attempts)):
-                unit = self._change(part, index, units[index], changes)
-                if unit != units[index]:
-                    units[index] = unit
-                    return
-
-        return change
+    def _change_any(self, part: Part, index: int, units: list[Unit], changes: list[str]) -> None:
+        # A few draws, since noise can round away or push against a bound.
+        for _ in range(max(1, self.rates.attempts)):
+            unit = self._change(part, index, units[index], changes)
+            if unit != units[index]:
+                units[index] = unit
+                return

@@ -8,14 +8,8 @@ import numpy as np
 
 from spenser_gee.errors import Finding, InputError, Place, nearest
 from spenser_gee.genotype.genotype import Genotype, Unit
-from spenser_gee.grammar.derive import expand, fill_random, plan_of
+from spenser_gee.grammar.derive import expand, expansion_of, fill_random
 from spenser_gee.grammar.model import Grammar
-
-
-def sample_unit(grammar: Grammar, rule: str, rng: np.random.Generator) -> Unit:
-    """A random unit of `rule`: alternatives by their weights, counts uniformly, numbers from their domains;
-    beyond the depth cap only what leads to an end."""
-    return Unit(expand(plan_of(grammar), rule, {}, fill_random(rng)).genes)
 
 
 def check_sizes(grammar: Grammar, sizes: Mapping[str, tuple[int, ...]]) -> None:
@@ -43,7 +37,8 @@ def check_sizes(grammar: Grammar, sizes: Mapping[str, tuple[int, ...]]) -> None:
 def sample_genotype(
     grammar: Grammar, rng: np.random.Generator, sizes: Mapping[str, tuple[int, ...]] | None = None
 ) -> Genotype:
-    """A random genotype.
+    """A random genotype: alternatives by their weights, counts uniformly, numbers from their domains; beyond the
+    depth cap only what leads to an end.
 
     sizes: part name -> the numbers of units to draw from, uniformly (SPENSER: features 1, 3 or 5,
     classification 1); a part that is not named has a uniform number within its bounds.
@@ -51,10 +46,10 @@ def sample_genotype(
     """
     sizes = sizes or {}
     check_sizes(grammar, sizes)
-    plan, fill = plan_of(grammar), fill_random(rng)
+    expansion, fill = expansion_of(grammar), fill_random(rng)
     parts = {}
     for part in grammar.parts:
         counts = sizes.get(part.name) or range(part.minimum, part.maximum + 1)
         count = counts[int(rng.random() * len(counts))]
-        parts[part.name] = tuple(Unit(expand(plan, part.rule, {}, fill).genes) for _ in range(count))
+        parts[part.name] = tuple(Unit(expand(expansion, part.rule, {}, fill).genes) for _ in range(count))
     return Genotype(parts)

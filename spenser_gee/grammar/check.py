@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal as Word
 
 from spenser_gee.errors import Finding, InputError, Place
@@ -28,17 +28,18 @@ def uses(rules: Mapping[str, Node]) -> dict[str, frozenset[str]]:
         name: {node.rule for node in walk(body) if isinstance(node, Reference)}
         for name, body in rules.items()
     }
-    reached: dict[str, frozenset[str]] = {}
-    for name in rules:
-        found: set[str] = set()
-        waiting = list(direct[name])
-        while waiting:
-            other = waiting.pop()
-            if other not in found:
-                found.add(other)
-                waiting.extend(direct[other])
-        reached[name] = frozenset(found)
-    return reached
+    return {name: _closure(found, direct.__getitem__) for name, found in direct.items()}
+
+
+def _closure(names: Iterable[str], following: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    """The names, and all that follow from them over any number of steps."""
+    found = set(names)
+    waiting = list(found)
+    while waiting:
+        new = set(following(waiting.pop())) - found
+        found |= new
+        waiting += new
+    return frozenset(found)
 
 
 def height(node: Node, heights: Mapping[str, int]) -> int | None:
@@ -99,27 +100,6 @@ def _sizes(rules: Mapping[str, Node]) -> dict[str, int]:
     return sizes
 
 
-def _nullable(node: Node, known: set[str]) -> bool:
-    match node:
-        case Literal() | Number():
-            return False
-        case Reference(rule=rule):
-            return rule in known
-        case Repetition(item=item, minimum=minimum):
-            return minimum == 0 or _nullable(item, known)
-        case Sequence(items=items):
-            return all(_nullable(item, known) for item in items)
-        case Alternatives(options=options):
-            return any(_nullable(option, known) for option in options)
-
-
-def _nullable_rules(rules: Mapping[str, Node]) -> set[str]:
-    known: set[str] = set()
-    while found := {n for n, body in rules.items() if n not in known and _nullable(body, known)}:
-        known |= found
-    return known
-
-
 Edge = Word["begins", "ends"]
 
 
@@ -143,15 +123,12 @@ def _at_edge(node: Node, edge: Edge) -> Iterator[Reference]:
 def recursive_edges(rules: Mapping[str, Node], name: str) -> Iterator[tuple[Edge, Node, Reference]]:
     """Where a rule begins or ends with itself, if over other rules: the alternative, and the reference in it."""
     body = rules[name]
-    for edge in ("ends", "begins"):
+    edges: tuple[Edge, ...] = ("ends", "begins")
+    for edge in edges:
+        at_edge = {rule: {inner.rule for inner in _at_edge(node, edge)} for rule, node in rules.items()}
         for option in body.options if isinstance(body, Alternatives) else (body,):
             for reference in _at_edge(option, edge):
-                found, waiting = {reference.rule}, [reference.rule]
-                while waiting:
-                    new = {inner.rule for inner in _at_edge(rules[waiting.pop()], edge)} - found
-                    found |= new
-                    waiting += new
-                if name in found:
+                if name in _closure([reference.rule], at_edge.__getitem__):
                     yield edge, option, reference
 
 
@@ -165,17 +142,16 @@ def check_rules(rules: Mapping[str, Node], parts: tuple[Part, ...], places: Mapp
     ]
     if findings:
         raise InputError(*findings)
-    nullable = _nullable_rules(rules)
+    sizes = _sizes(rules)
     for body in rules.values():
         for node in walk(body):
-            if isinstance(node, Repetition) and _nullable(node.item, nullable):
+            if isinstance(node, Repetition) and _shortest(node.item, sizes) == 0:
                 problem = f"what is repeated here ({node.item}) may be empty, so its count is ambiguous"
                 findings.append(Finding(node.place, problem, "make the inner part not optional"))
     for part in parts:
-        if part.maximum > 1 and part.rule in nullable:
+        if part.maximum > 1 and sizes[part.rule] == 0:
             problem = f'a unit of "{part.rule}" may be empty, so the number of units is ambiguous'
             findings.append(Finding(part.place, problem, "begin every alternative with a word of its own"))
-    sizes = _sizes(rules)
     for part in parts:
         if sizes[part.rule] * max(part.minimum, 1) > MAX_SHORTEST:
             problem = f'the shortest "{part.name}" has more than {MAX_SHORTEST} words'

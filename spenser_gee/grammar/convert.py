@@ -10,7 +10,7 @@ from lark.grammar import Symbol, Terminal
 
 from spenser_gee.errors import Finding, InputError, Place, escaped, nearest
 from spenser_gee.grammar.domains import FloatDomain, IntDomain
-from spenser_gee.grammar.lark_loader import Definition, Definitions, bodies
+from spenser_gee.grammar.lark_loader import Definition, Definitions, bodies, tokens
 from spenser_gee.grammar.model import (
     Alternatives,
     Literal,
@@ -82,7 +82,7 @@ class Converter:
             return
         body = list(definition.tree.scan_values(lambda value: isinstance(value, Token | Symbol)))
         terminal = self.definitions.terminals.get(getattr(body[0], "name", "")) if len(body) == 1 else None
-        regular = list(terminal.tree.scan_values(lambda v: isinstance(v, Token))) if terminal else []
+        regular = tokens(terminal.tree) if terminal else []
         if len(definition.params) != 2 or [str(token) for token in regular] != [f"/{NUMBER_PATTERN}/"]:
             self.refuse(
                 definition.place,
@@ -118,11 +118,6 @@ class Converter:
 
     def place(self, item: Any) -> Place:
         """The place of the first thing in `item` whose place is known, else the rule's."""
-        if isinstance(item, Tree):
-            for child in item.children:
-                if (place := self._known_place(child)) is not None:
-                    return place
-            return self.head
         return self._known_place(item) or self.head
 
     def _known_place(self, item: Any) -> Place | None:
@@ -213,9 +208,9 @@ class Converter:
             known = list(self.definitions.terminals)
             problem = f'the terminal "{name}" is not defined{nearest(name, known)}'
             return self.refuse(place, problem, "rules are written in small letters")
-        tokens = list(terminal.tree.scan_values(lambda v: isinstance(v, Token))) if terminal.tree else []
-        if len(tokens) == 1 and tokens[0].type == "STRING":
-            return self._literal(tokens[0], place)
+        found = tokens(terminal.tree) if terminal.tree else []
+        if len(found) == 1 and found[0].type == "STRING":
+            return self._literal(found[0], place)
         return self.refuse(
             place,
             f'the terminal "{name}" is a pattern, from which no word can be drawn',
@@ -254,8 +249,7 @@ class Converter:
         if len(arguments) != 2:
             remedy = f'write  {name}{{"1", "5"}}  with bounds of your own'
             return self.refuse(place, f"{name} takes 2 bounds, not {len(arguments)}", remedy)
-        bounds = [self._bound(argument, kind) for argument in arguments]
-        lo, hi = bounds
+        lo, hi = [self._bound(argument, kind) for argument in arguments]
         if lo is None or hi is None:
             return _EMPTY
         log = kind.startswith("log_")
@@ -268,12 +262,12 @@ class Converter:
             return self.refuse(self.place(arguments[0]), f"{shown}: {error}", "both bounds are inclusive")
 
     def _bound(self, argument: Any, kind: str) -> int | float | None:
-        tokens = [child for child in _leaves(argument) if isinstance(child, Token)]
+        found = tokens(Tree("argument", [argument]))
         place = self.place(argument)
-        if len(tokens) != 1 or tokens[0].type != "STRING" or tokens[0].endswith("i"):
+        if len(found) != 1 or found[0].type != "STRING" or found[0].endswith("i"):
             self.refuse(place, f"a bound of {kind} is a quoted number", 'for instance  int{"1", "5"}')
             return None
-        text = str(tokens[0])[1:-1]
+        text = str(found[0])[1:-1]
         value: float
         try:
             # Python's float() also takes blanks and 1_000, which the sentences do not.
@@ -300,12 +294,6 @@ def _depth(tree: Any) -> int:
         deepest = max(deepest, level)
         waiting += [(child, level + 1) for child in item.children if isinstance(child, Tree)]
     return deepest
-
-
-def _leaves(tree: Any) -> list[Any]:
-    if not isinstance(tree, Tree):
-        return [tree]
-    return [leaf for child in tree.children for leaf in _leaves(child)]
 
 
 def _own_names(definitions: Definitions) -> dict[str, str]:

@@ -83,16 +83,12 @@ class Site:
         sums = self.wide_draw if codons is self.allowed else self.tight_draw
         return codons[bisect_right(sums, int(rng.random() * sums[-1]))]
 
-    def first(self, codons: tuple[int, ...]) -> Codon:
-        """What a missing gene stands for: the first alternative, the lowest count or number."""
-        return codons[0] if self.domain is None else self.domain.first()
-
     def text(self, codon: Codon) -> str:
         """The codon as a person reads it."""
         return self.shown[int(codon)] if self.kind == "choice" else repr(codon)
 
 
-# The steps of a plan. Plain tuples (tag, what, below): the loop in `expand` runs a few hundred of them per
+# The steps of an expansion. Plain tuples (tag, what, below): the loop in `expand` runs a few hundred of them per
 # individual. `below` is reversed, ready for the stack.
 LITERAL, NUMBER, CHOICE, COUNT, RULE, LEAVE = range(6)
 Op = tuple[int, Any, Any]
@@ -100,7 +96,7 @@ _LEAVE: Op = (LEAVE, None, None)
 
 
 @dataclass(eq=False)
-class RulePlan:
+class RuleSteps:
     """One rule as steps; `recursive` where it can lead back to itself."""
 
     name: str
@@ -109,22 +105,22 @@ class RulePlan:
 
 
 @dataclass(eq=False)
-class Plan:
+class Expansion:
     """A grammar, ready to be expanded."""
 
-    rules: dict[str, RulePlan]
+    rules: dict[str, RuleSteps]
     sites: dict[str, Site] = field(default_factory=dict)
     recursive: bool = False
     glue_equals: bool = True
 
 
 @lru_cache(maxsize=64)
-def plan_of(grammar: Grammar) -> Plan:
-    """The plan of a grammar; made once."""
-    return _Planner(grammar).plan
+def expansion_of(grammar: Grammar) -> Expansion:
+    """The expansion of a grammar; made once."""
+    return _Maker(grammar).expansion
 
 
-class _Planner:
+class _Maker:
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
         names = grammar.reachable()
@@ -132,20 +128,20 @@ class _Planner:
         self.loops = {name for name in names if name in used[name]}
         self.to_loop = {name for name in names if name in self.loops or used[name] & self.loops}
         self.heights = rule_heights(grammar.rules)
-        plan = self.plan = Plan({name: RulePlan(name, name in self.loops) for name in names})
-        plan.recursive = bool(self.loops)
+        expansion = self.expansion = Expansion({name: RuleSteps(name, name in self.loops) for name in names})
+        expansion.recursive = bool(self.loops)
         for name in names:
             self.rule = name
-            plan.rules[name].body = tuple(reversed(self._ops(grammar.rules[name], name)))
+            expansion.rules[name].body = tuple(reversed(self._ops(grammar.rules[name], name)))
         words = [word for part in grammar.parts for word in part.words] + list(grammar.closing)
         words += [n.text for name in names for n in walk(grammar.rules[name]) if isinstance(n, Literal)]
-        plan.glue_equals = all(word == "=" or "=" not in word for word in words)
+        expansion.glue_equals = all(word == "=" or "=" not in word for word in words)
 
     def _site(self, kind: str, label: str, place: Place, **more: Any) -> Site:
         name, count = f"{self.rule}.{kind}", 2
-        while name in self.plan.sites:
+        while name in self.expansion.sites:
             name, count = f"{self.rule}.{kind}{count}", count + 1
-        site = self.plan.sites[name] = Site(name, kind, self.rule, label, place, **more)
+        site = self.expansion.sites[name] = Site(name, kind, self.rule, label, place, **more)
         return site
 
     def _loops(self, node: Node) -> bool:
@@ -156,7 +152,7 @@ class _Planner:
             case Literal(text=text):
                 return [(LITERAL, text, None)]
             case Reference(rule=rule):
-                return [(RULE, self.plan.rules[rule], None)]
+                return [(RULE, self.expansion.rules[rule], None)]
             case Number(domain=domain, place=place):
                 return [(NUMBER, self._site("number", label, place, domain=domain), None)]
             case Sequence(items=items):
@@ -233,8 +229,8 @@ Fill = Callable[[Site, tuple[int, ...]], Codon]
 
 
 def fill_first(site: Site, codons: tuple[int, ...]) -> Codon:
-    """The deterministic filling of `decode`."""
-    return site.first(codons)
+    """The deterministic filling of `decode`: the first alternative, the lowest count or number."""
+    return codons[0] if site.domain is None else site.domain.lo
 
 
 def fill_random(rng: np.random.Generator) -> Fill:
@@ -242,11 +238,11 @@ def fill_random(rng: np.random.Generator) -> Fill:
     return lambda site, codons: site.draw(codons, rng)
 
 
-def expand(plan: Plan, rule: str, genes: Genes, fill: Fill = fill_first) -> Derivation:
+def expand(expansion: Expansion, rule: str, genes: Genes, fill: Fill = fill_first) -> Derivation:
     """Expands one unit. Total: missing and impossible genes are filled, surplus genes are dropped."""
     used: dict[str, list[Codon]] = {}
     tokens: list[str] = []
-    stack: list[Op] = [(RULE, plan.rules[rule], None)]
+    stack: list[Op] = [(RULE, expansion.rules[rule], None)]
     depth = count = 0
     while stack:
         tag, what, below = stack.pop()

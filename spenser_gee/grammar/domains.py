@@ -7,51 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 #: Every integer up to here is exact in a float, so a whole number can be read and drawn without loss.
 LARGEST_INT = 2**53
-
-
-class Domain(Protocol):
-    """The values of one numeric gene."""
-
-    @property
-    def lo(self) -> int | float:
-        """The lowest value."""
-
-    @property
-    def hi(self) -> int | float:
-        """The highest value."""
-
-    @property
-    def fixed(self) -> bool:
-        """Whether the domain holds a single value."""
-
-    def contains(self, value: object) -> bool:
-        """Whether `value` is a plain number of the right kind within the bounds."""
-
-    def first(self) -> int | float:
-        """The lowest value: what a missing gene stands for."""
-
-    def sample(self, rng: np.random.Generator) -> int | float:
-        """A uniform draw (on a logarithmic scale for a log domain)."""
-
-    def perturb(
-        self, value: int | float, sigma: float, rng: np.random.Generator, relative: bool
-    ) -> int | float:
-        """A mutated value; see the classes."""
-
-    def read(self, text: str) -> int | float | None:
-        """The value that `text` denotes, or None where it is no member."""
-
-    def describe(self) -> str:
-        """What a value must be, in words."""
-
-    def levels(self) -> int:
-        """The number of distinct values; a float counts as 1,000."""
 
 
 def _clip(value: float, lo: float, hi: float) -> float:
@@ -85,15 +45,15 @@ class IntDomain:
 
     @property
     def fixed(self) -> bool:
+        """Whether the domain holds a single value."""
         return self.lo == self.hi
 
     def contains(self, value: object) -> bool:
+        """Whether `value` is a plain number of the right kind within the bounds."""
         return type(value) is int and self.lo <= value <= self.hi
 
-    def first(self) -> int:
-        return self.lo
-
     def sample(self, rng: np.random.Generator) -> int:
+        """A uniform draw (on a logarithmic scale for a log domain)."""
         if not self.log:
             # A float draw is several times faster than Generator.integers, and exact enough below 2^53.
             return min(self.lo + int(rng.random() * (self.hi - self.lo + 1)), self.hi)
@@ -123,16 +83,19 @@ class IntDomain:
         return int(_clip(round(_clip(moved, self.lo, self.hi)), self.lo, self.hi))
 
     def read(self, text: str) -> int | None:
-        """`3`, and also `3.0` or `3e0`: any way to write a whole number."""
+        """The value that `text` denotes, or None where it is no member. Any way to write a whole number will do:
+        `3`, `3.0`, `3e0`."""
         value = float(text)
         if not math.isfinite(value) or value != int(value) or abs(value) > LARGEST_INT:
             return None
         return int(value) if self.lo <= value <= self.hi else None
 
     def describe(self) -> str:
+        """What a value must be, in words."""
         return f"a whole number in {self.lo}..{self.hi}"
 
     def levels(self) -> int:
+        """The number of distinct values; a float counts as 1,000."""
         return self.hi - self.lo + 1
 
 
@@ -158,9 +121,6 @@ class FloatDomain:
 
     def contains(self, value: object) -> bool:
         return type(value) is float and self.lo <= value <= self.hi
-
-    def first(self) -> float:
-        return self.lo
 
     def sample(self, rng: np.random.Generator) -> float:
         if self.log:
@@ -194,3 +154,6 @@ class FloatDomain:
 
     def levels(self) -> int:
         return 1 if self.fixed else 1000
+
+
+Domain = IntDomain | FloatDomain

@@ -79,6 +79,10 @@ class SourceFile:
     def beginning(self) -> Place:
         return place_at(self.path, self.text, 0)
 
+    def place(self, token: Token) -> Place:
+        """The place of a token of the raw parse."""
+        return place_at(self.path, self.text, (token.start_pos or 0) - self.first)
+
     @property
     def padded(self) -> str:
         return "\n" * self.first + self.text
@@ -86,7 +90,7 @@ class SourceFile:
 
 @dataclass
 class Definition:
-    """One rule or terminal as Lark understood it. `names` gives the token of every reference in `tree`."""
+    """One rule or terminal as Lark understood it."""
 
     name: str
     params: tuple[str, ...]
@@ -130,7 +134,7 @@ class Definitions:
         # Lark keeps one name for each %ignore, in the order of the text.
         for ignored, stmt in zip(self.ignored, statements(self.main.tree, "ignore"), strict=False):
             if ignored == name:
-                found = (self.place(t) for t in stmt.scan_values(lambda value: isinstance(value, Token)))
+                found = (self.place(token) for token in tokens(stmt))
                 return next((place for place in found if place), self.main.beginning)
         return self.terminals[name].place if name in self.terminals else self.main.beginning
 
@@ -140,6 +144,25 @@ def statements(tree: Tree[Token], *kinds: str) -> Iterator[Tree[Token]]:
     for child in tree.children:
         if isinstance(child, Tree) and child.data in kinds:
             yield child
+
+
+def tokens(tree: Any) -> list[Token]:
+    """All tokens of a tree, in order."""
+    return list(tree.scan_values(lambda value: isinstance(value, Token)))
+
+
+def _definition(stmt: Any) -> Tree[Token]:
+    """The rule or terminal of a statement, which may stand under %override or %extend."""
+    inner: Tree[Token] = stmt.children[0] if stmt.data in ("override", "extend") else stmt
+    return inner
+
+
+def _name(stmt: Tree[Token]) -> Token:
+    """The name that a statement defines."""
+    inner = _definition(stmt)
+    name = inner.children[1 if inner.data == "rule" else 0]
+    assert isinstance(name, Token)
+    return name
 
 
 def _parse_raw(text: str, path: str, first: int) -> Tree[Token]:
@@ -175,10 +198,10 @@ def _import_parts(stmt: Tree[Token]) -> tuple[bool, list[Token], list[Token]]:
     """Of an %import: whether it is relative, the file's dotted path, the names it takes from there."""
     path = stmt.children[0]
     assert isinstance(path, Tree)
-    tokens = [token for token in path.children if isinstance(token, Token)]
+    dotted = [token for token in path.children if isinstance(token, Token)]
     if len(stmt.children) > 1 and isinstance(stmt.children[1], Tree):
-        return path.data == "import_rel", tokens, list(stmt.children[1].children)  # type: ignore[arg-type]
-    return path.data == "import_rel", tokens[:-1], tokens[-1:]
+        return path.data == "import_rel", dotted, list(stmt.children[1].children)  # type: ignore[arg-type]
+    return path.data == "import_rel", dotted[:-1], dotted[-1:]
 
 
 class _Reader:
@@ -197,18 +220,15 @@ class _Reader:
             self._follow(file, stmt, folder, (*above, path))
         return file
 
-    def place(self, file: SourceFile, token: Token) -> Place:
-        return place_at(file.path, file.text, (token.start_pos or 0) - file.first)
-
     def _follow(
         self, file: SourceFile, stmt: Tree[Token], folder: Path | None, above: tuple[str, ...]
     ) -> None:
         relative, dotted, names = _import_parts(stmt)
         if not dotted:
-            place = self.place(file, names[0])
+            place = file.place(names[0])
             raise input_error(place, "this %import names no rule", f"write %import .{names[0]} (a, b)")
         target = find_import("/".join(dotted) + ".lark", folder if relative else None)
-        place = self.place(file, dotted[0])
+        place = file.place(dotted[0])
         if target is None:
             if not relative and (LARK_GRAMMARS / ("/".join(dotted) + ".lark")).is_file():
                 return
@@ -226,7 +246,7 @@ class _Reader:
         for name in names:
             if str(name) not in known:
                 problem = f'{target.path} does not define "{name}"{nearest(name, known)}'
-                raise input_error(self.place(file, name), problem, f"it defines {', '.join(sorted(known))}")
+                raise input_error(file.place(name), problem, f"it defines {', '.join(sorted(known))}")
 
 
 def find_import(relative: str, folder: Path | None) -> Path | None:
@@ -237,37 +257,33 @@ def find_import(relative: str, folder: Path | None) -> Path | None:
     return None
 
 
-def _check_duplicates(reader: _Reader, files: list[SourceFile]) -> None:
+def _check_duplicates(files: list[SourceFile]) -> None:
     findings = []
     for file in files:
         seen: dict[str, int] = {}
         for stmt in statements(file.tree, "rule", "term"):
-            name = stmt.children[1 if stmt.data == "rule" else 0]
-            assert isinstance(name, Token)
-            place = reader.place(file, name)
+            name = _name(stmt)
+            place = file.place(name)
             if name in seen:
                 what = "rule" if stmt.data == "rule" else "terminal"
                 problem = f'the {what} "{name}" is defined twice (first on line {seen[name]})'
                 findings.append(Finding(place, problem, "rename one, or join both with |"))
             seen.setdefault(str(name), place.line)
-        findings += _missing_bases(reader, file)
+        findings += _missing_bases(file)
     if findings:
         raise InputError(*findings)
 
 
-def _missing_bases(reader: _Reader, file: SourceFile) -> list[Finding]:
+def _missing_bases(file: SourceFile) -> list[Finding]:
     """%override and %extend of what the file neither defines nor imports."""
     findings = []
     known = _defined(file)
     for stmt in statements(file.tree, "override", "extend"):
-        inner = stmt.children[0]
-        assert isinstance(inner, Tree)
-        name = inner.children[1 if inner.data == "rule" else 0]
-        assert isinstance(name, Token)
+        name = _name(stmt)
         if str(name) not in known:
             problem = f'%{stmt.data} of "{name}", which is not defined here{nearest(name, known)}'
             remedy = f"import it by name, or remove %{stmt.data}"
-            findings.append(Finding(reader.place(file, name), problem, remedy))
+            findings.append(Finding(file.place(name), problem, remedy))
     return findings
 
 
@@ -280,7 +296,7 @@ def _defined(file: SourceFile) -> set[str]:
             if len(stmt.children) == 1 or isinstance(stmt.children[1], Tree):
                 known.update(map(str, _import_parts(stmt)[2]))
         else:
-            known.add(str(stmt.children[1 if stmt.data == "rule" else 0]))
+            known.add(str(_name(stmt)))
     return known
 
 
@@ -289,7 +305,7 @@ def read_definitions(text: str, path: str, folder: Path | None) -> Definitions:
     reader = _Reader()
     main = reader.read(text, path, folder)
     files = sorted(reader.files.values(), key=lambda file: file.first)
-    _check_duplicates(reader, files)
+    _check_duplicates(files)
 
     def source(base_path: str | None, relative: str) -> tuple[str, str]:
         target = find_import(relative, Path(base_path) if base_path else None)
@@ -334,18 +350,18 @@ def _collect(builder: GrammarBuilder, main: SourceFile, files: list[SourceFile])
         kind[str(name)] = Definition(str(name), definition.params, definition.tree, definition.options, place)
         if not definition.is_term and definition.tree is not None:
             for body in bodies(definition.tree):
-                symbols = list(_symbols(body))
-                tokens = raw.references(name, body)
-                if len(symbols) == len(tokens):
-                    found.reference_tokens.update((id(s), t) for s, t in zip(symbols, tokens, strict=True))
+                symbols = list(body.scan_values(lambda value: isinstance(value, Symbol)))
+                named = raw.references(name, body)
+                if len(symbols) == len(named):
+                    found.reference_tokens.update((id(s), t) for s, t in zip(symbols, named, strict=True))
     return found
 
 
 def _import_place(main: SourceFile, name: str) -> Place | None:
     for stmt in statements(main.tree, "import"):
-        for token in stmt.scan_values(lambda value: isinstance(value, Token)):
+        for token in tokens(stmt):
             if token == name and token.start_pos is not None:
-                return place_at(main.path, main.text, token.start_pos)
+                return main.place(token)
     return None
 
 
@@ -354,22 +370,6 @@ def bodies(tree: Any) -> list[Any]:
     extensions = [child for child in tree.children if isinstance(child, Tree) and child.data == "expansions"]
     own = [child for child in tree.children if not (isinstance(child, Tree) and child.data == "expansions")]
     return [*extensions, Tree("expansions", own)]
-
-
-def _symbols(tree: Any) -> Iterator[Any]:
-    for child in tree.children:
-        if isinstance(child, Symbol):
-            yield child
-        elif isinstance(child, Tree):
-            yield from _symbols(child)
-
-
-def _tokens(tree: Any) -> Iterator[Token]:
-    for child in tree.children:
-        if isinstance(child, Token):
-            yield child
-        elif isinstance(child, Tree):
-            yield from _tokens(child)
 
 
 class _RawRules:
@@ -381,16 +381,13 @@ class _RawRules:
         self.by_name: dict[str, list[int]] = {}
         for file in files:
             for stmt in statements(file.tree, "rule", "term", "override", "extend"):
-                inner = stmt.children[0] if stmt.data in ("override", "extend") else stmt
-                assert isinstance(inner, Tree)
-                name = inner.children[1 if inner.data == "rule" else 0]
-                assert isinstance(name, Token)
+                name = _name(stmt)
                 self.by_name.setdefault(str(name), []).append(len(self.rules))
                 self.starts.append(name.start_pos or 0)
-                self.rules.append(inner)
+                self.rules.append(_definition(stmt))
 
     def _find(self, name: str, body: Any) -> Tree[Token] | None:
-        for token in _tokens(body) if body is not None else ():
+        for token in tokens(body) if body is not None else ():
             if token.start_pos is not None:
                 return self.rules[bisect_right(self.starts, token.start_pos) - 1]
         position = getattr(name, "start_pos", None)
@@ -402,10 +399,10 @@ class _RawRules:
     def head(self, name: str, tree: Any) -> Token | None:
         own = bodies(tree)[-1] if tree is not None else None
         rule = self._find(name, own)
-        return rule.children[1 if rule.data == "rule" else 0] if rule is not None else None  # type: ignore[return-value]
+        return _name(rule) if rule is not None else None
 
     def references(self, name: str, body: Any) -> list[Token]:
         rule = self._find(name, body)
         if rule is None:
             return []
-        return [token for token in _tokens(rule.children[-1]) if token.type in ("RULE", "TERMINAL")]
+        return [token for token in tokens(rule.children[-1]) if token.type in ("RULE", "TERMINAL")]

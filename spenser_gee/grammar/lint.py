@@ -6,7 +6,7 @@ import math
 import re
 
 from spenser_gee.errors import Finding
-from spenser_gee.grammar.derive import CHOICE, COUNT, LITERAL, NUMBER, RECURSION_DEPTH, Op, plan_of
+from spenser_gee.grammar.derive import CHOICE, COUNT, LITERAL, NUMBER, RECURSION_DEPTH, Op, expansion_of
 from spenser_gee.grammar.model import Grammar, Number, walk
 
 
@@ -37,11 +37,11 @@ def space_size(grammar: Grammar) -> float:
     Whole numbers are counted exactly, a float range counts as 1,000 levels, and recursion is cut where
     sampling cuts it (the depth cap; the limit on the genes of one unit is left out).
     """
-    plan = plan_of(grammar)
+    expansion = expansion_of(grammar)
     known: dict[tuple[str, int], float] = {}
 
     def of_rule(name: str, depth: int) -> float:
-        rule = plan.rules[name]
+        rule = expansion.rules[name]
         depth = depth + 1 if rule.recursive else depth
         key = (name, depth)
         if key not in known:

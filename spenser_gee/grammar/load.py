@@ -9,7 +9,7 @@ from pathlib import Path
 from spenser_gee.errors import Finding, InputError, input_error
 from spenser_gee.grammar.check import check_rules
 from spenser_gee.grammar.convert import Converter, parts_of
-from spenser_gee.grammar.derive import expand, fill_random, plan_of
+from spenser_gee.grammar.derive import expand, expansion_of, fill_random
 from spenser_gee.grammar.lark_loader import Definitions, read_definitions
 from spenser_gee.grammar.lint import lint
 from spenser_gee.grammar.model import Grammar
@@ -77,14 +77,14 @@ def _ignored(definitions: Definitions) -> tuple[str, ...]:
 
 def check_round_trip(grammar: Grammar, samples: int = 300, seed: int = 0) -> None:
     """Sends random networks through text and back. Raises InputError where one does not come back equal."""
-    plan, rng = plan_of(grammar), stream(seed, "grammar round trip")
+    expansion, rng = expansion_of(grammar), stream(seed, "grammar round trip")
     fill = fill_random(rng)
     for _ in range(samples):
         units, genes = [], []
         for part in grammar.parts:
             # A few units are enough: a part of up to 1,000 units would make loading slow.
             count = int(rng.integers(part.minimum, min(part.maximum, part.minimum + 5) + 1))
-            made = [expand(plan, part.rule, {}, fill) for _ in range(count)]
+            made = [expand(expansion, part.rule, {}, fill) for _ in range(count)]
             units += [(part.name, unit.tokens) for unit in made]
             genes.append((part.name, tuple(unit.genes for unit in made)))
         sentence = join_tokens(grammar, units)

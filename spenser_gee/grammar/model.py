@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from spenser_gee.errors import Finding, Place, place_at
-from spenser_gee.grammar.domains import FloatDomain, IntDomain
+from spenser_gee.grammar.domains import Domain
 
 NOWHERE = Place("<grammar>")
 
@@ -32,7 +32,7 @@ class Literal:
 class Number:
     """A numeric gene."""
 
-    domain: IntDomain | FloatDomain
+    domain: Domain
     place: Place = field(default=NOWHERE, compare=False)
 
     def __str__(self) -> str:
@@ -152,12 +152,15 @@ class Grammar:
 
     def canonical(self) -> str:
         """The rules that `start` reaches, one sorted line a rule: equal text means equal genotypes."""
-        return self._canonical
+        closing = "".join(f" {json.dumps(word, ensure_ascii=False)}" for word in self.closing)
+        lines = [f"start: {' '.join(map(str, self.parts))}{closing}"]
+        lines += [f"{name}: {self.rules[name]}" for name in self.reachable()]
+        return "\n".join(sorted(lines)) + "\n"
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The SHA-256 of `canonical()`, as hexadecimal digits."""
-        return self._sha256
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
 
     @property
     def beginning(self) -> Place:
@@ -170,17 +173,10 @@ class Grammar:
 
     def part(self, name: str) -> Part:
         """The part of that name. Raises KeyError."""
-        for part in self.parts:
-            if part.name == name:
-                return part
-        raise KeyError(name)
+        return {part.name: part for part in self.parts}[name]
 
     def reachable(self) -> tuple[str, ...]:
         """The rules that `start` reaches, in the order of their first use."""
-        return self._reachable
-
-    @cached_property
-    def _reachable(self) -> tuple[str, ...]:
         found: dict[str, None] = {}
         waiting = [part.rule for part in reversed(self.parts)]
         while waiting:
@@ -192,25 +188,10 @@ class Grammar:
             waiting.extend(reversed(used))
         return tuple(found)
 
-    @cached_property
-    def _canonical(self) -> str:
-        closing = "".join(f" {json.dumps(word, ensure_ascii=False)}" for word in self.closing)
-        lines = [f"start: {' '.join(map(str, self.parts))}{closing}"]
-        lines += [f"{name}: {self.rules[name]}" for name in self.reachable()]
-        return "\n".join(sorted(lines)) + "\n"
-
-    @cached_property
-    def _sha256(self) -> str:
-        return hashlib.sha256(self._canonical.encode()).hexdigest()
-
-    @cached_property
-    def _key(self) -> int:
-        return hash((self._sha256, self.ignored))
-
     def __hash__(self) -> int:
-        return self._key
+        return hash((self.sha256, self.ignored))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Grammar):
             return NotImplemented
-        return self is other or (self._sha256 == other._sha256 and self.ignored == other.ignored)
+        return self is other or (self.sha256 == other.sha256 and self.ignored == other.ignored)

@@ -25,12 +25,12 @@ from spenser_gee.grammar.derive import (
     NUMBER,
     RECURSION_DEPTH,
     Codon,
+    Expansion,
     Genes,
     Op,
-    Plan,
     Site,
     expand,
-    plan_of,
+    expansion_of,
 )
 from spenser_gee.grammar.model import Grammar, Literal, Number, walk
 from spenser_gee.grammar.numbers import ANY_NUMBER, NUMBER_PATTERN, KindsByValue, OneKind, shared
@@ -42,21 +42,22 @@ SentenceGenes = tuple[tuple[str, tuple[Genes, ...]], ...]
 class _Deriver:
     """Writes the derived grammar; its names are r<rule>, s<site>, i<site> (a counted item), u<part>."""
 
-    def __init__(self, grammar: Grammar, plan: Plan, kinds: OneKind) -> None:
-        self.grammar, self.plan, self.kinds = grammar, plan, kinds
-        self.rule_names = {name: f"_r{index}" for index, name in enumerate(plan.rules)}
-        self.site_names = {site: f"s{index}" for index, site in enumerate(plan.sites.values())}
+    def __init__(self, grammar: Grammar, expansion: Expansion, kinds: OneKind) -> None:
+        self.grammar, self.expansion, self.kinds = grammar, expansion, kinds
+        self.rule_names = {name: f"_r{index}" for index, name in enumerate(expansion.rules)}
+        self.sites = {f"s{index}": site for index, site in enumerate(expansion.sites.values())}
+        self.site_names = {site: name for name, site in self.sites.items()}
         self.words: dict[str, str] = {}
         self.lines: list[str] = []
         self.written: set[Site] = set()
 
     def text(self) -> str:
         self._start()
-        for name, rule in self.plan.rules.items():
+        for name, rule in self.expansion.rules.items():
             self.lines.append(f"{self.rule_names[name]}: {self._items(rule.body)}")
         self.lines.append(f"{ANY_NUMBER}: /{NUMBER_PATTERN}/")
         self.lines += [f"%declare {kind}" for kind in self.kinds.names[1:]]
-        self.lines += [f"{terminal}: {_quoted(word)}" for word, terminal in self.words.items()]
+        self.lines += [f'{terminal}: "{word}"' for word, terminal in self.words.items()]
         for index, pattern in enumerate(self.grammar.ignored):
             escaped = re.sub(r"(?<!\\)((?:\\\\)*)/", r"\1\/", pattern).replace("\n", "\\n")
             self.lines += [f"_IGNORED{index}: /{escaped}/", f"%ignore _IGNORED{index}"]
@@ -109,22 +110,18 @@ class _Deriver:
             self.lines.append(f"{name}: _{name}")
 
 
-def _quoted(word: str) -> str:
-    return f'"{word}"'
-
-
 class SentenceParser:
     """The parser of one grammar. Raises InputError where the grammar is ambiguous."""
 
     def __init__(self, grammar: Grammar) -> None:
-        self.grammar, self.plan = grammar, plan_of(grammar)
+        self.grammar, self.expansion = grammar, expansion_of(grammar)
         try:
             self._build_first()
         except Exception as error:  # beside its own, Lark raises what interegular and re raise
             raise self._build_error(error) from None
         self.terminal_words = {terminal: word for word, terminal in self.deriver.words.items()}
         self.handlers: dict[str, tuple[Site, int | None]] = {}
-        for site, name in self.deriver.site_names.items():
+        for name, site in self.deriver.sites.items():
             self.handlers[name] = (site, None)
             self.handlers |= {f"{name}_{index}": (site, index) for index in range(len(site.shown))}
         self._check_words()
@@ -142,12 +139,12 @@ class SentenceParser:
             named = {origin for _, _, origin, _ in found}
             # Where other rules are in conflict over a number that follows, any range may be the one.
             few = "Reduce/Reduce" in str(error) and all(body == ANY_NUMBER for *_, body in found)
-            sites = [site for site, name in self.deriver.site_names.items() if not few or name in named]
+            sites = [site for name, site in self.deriver.sites.items() if not few or name in named]
             self._build(KindsByValue(site.domain for site in sites if site.domain is not None))
 
     def _build(self, kinds: OneKind) -> None:
         """Sets `deriver` and `lark`. Raises what Lark raises."""
-        self.deriver = _Deriver(self.grammar, self.plan, kinds)
+        self.deriver = _Deriver(self.grammar, self.expansion, kinds)
         self.text = self.deriver.text()
         self.lark = self._parser()
 
@@ -174,16 +171,15 @@ class SentenceParser:
         words |= {f"_IGNORED{i}": f"/{p}/" for i, p in enumerate(self.grammar.ignored)}
         words |= {"$END": "the end of the text", **dict.fromkeys(self.deriver.kinds.names, "a number")}
         rules = {derived: name for name, derived in self.deriver.rule_names.items()}
-        sites = {name: f"{site.label}" for site, name in self.deriver.site_names.items()}
+        sites = {name: site.label for name, site in self.deriver.sites.items()}
         names = {f"u{i}": part.name for i, part in enumerate(self.grammar.parts)}
         known = {**words, **rules, **sites, **names}
         return re.sub(r"\$END|\w+", lambda m: known.get(m[0], known.get(m[0].lstrip("_"), m[0])), text)
 
     def _rule_of(self, origin: str) -> tuple[str, Place]:
         """The user's rule (or part) behind a derived rule's name, and its place."""
-        for site, name in self.deriver.site_names.items():
-            if origin.lstrip("_i") == name:
-                return site.rule, site.place
+        if site := self.deriver.sites.get(origin.lstrip("_i")):
+            return site.rule, site.place
         for rule, name in self.deriver.rule_names.items():
             if origin == name:
                 return rule, self.grammar.place_of(rule)
@@ -232,8 +228,7 @@ class SentenceParser:
 
     def _overlap(self, place: Place, found: list[tuple[str, str]]) -> InputError:
         """Ranges at one place (rule, derived rule) that no number can tell apart."""
-        sites = {name: site for site, name in self.deriver.site_names.items()}
-        domains = [domain for _, origin in found if (domain := sites[origin].domain) is not None]
+        domains = [domain for _, origin in found if (domain := self.deriver.sites[origin].domain) is not None]
         ranges = " and ".join(f"{domain} in {rule}" for domain, (rule, _) in zip(domains, found, strict=True))
         problem = f"two numeric ranges at one place: {ranges}, which share {shared(domains)}"
         remedy = "put a word before one of them, or join the ranges, or move a bound: bounds are inclusive"
@@ -323,9 +318,9 @@ class SentenceParser:
     def _check_depth(self, result: SentenceGenes | list[Any], text: str, name: str) -> None:
         for part, units in zip(self.grammar.parts, result, strict=True):
             for index, genes in enumerate(units[1]):
-                if not self.plan.recursive and sum(map(len, genes.values())) <= MAX_GENES:
+                if not self.expansion.recursive and sum(map(len, genes.values())) <= MAX_GENES:
                     continue
-                if expand(self.plan, part.rule, genes).genes != genes:
+                if expand(self.expansion, part.rule, genes).genes != genes:
                     problem = (
                         f"unit {index + 1} of {part.name} is nested deeper than {RECURSION_DEPTH} recursive "
                         f"rules or has more than {MAX_GENES} genes"
@@ -361,7 +356,9 @@ class SentenceParser:
         low, high = site.allowed[0], site.allowed[-1]
         place = place_at(name, text, 0)
         for tree in self._located(text).find_data(wanted):
-            items = _items_below(tree, f"i{wanted}")
+            items = [
+                child for child in tree.children if isinstance(child, Tree) and child.data == f"i{wanted}"
+            ]
             if len(items) == count:
                 place = place_at(name, text, items[min(high, count - 1)].meta.start_pos)
                 break
@@ -405,12 +402,7 @@ class SentenceParser:
             parser = error.interactive_parser.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
             parser.feed_token(Token(kind, ""))
             origins |= {rule.origin.name for _, rule in parser.choices().values() if isinstance(rule, Rule)}
-        return [site for site, name in self.deriver.site_names.items() if name in origins]
-
-
-def _items_below(tree: Tree[Token], name: str) -> list[Tree[Token]]:
-    """The counted items of one count: they are its direct children."""
-    return [child for child in tree.children if isinstance(child, Tree) and child.data == name]
+        return [site for name, site in self.deriver.sites.items() if name in origins]
 
 
 def _order(terminal: str) -> tuple[int, str]:
@@ -464,4 +456,4 @@ def join_tokens(grammar: Grammar, units: Sequence[tuple[str, tuple[str, ...]]]) 
             words += tokens
     text = " ".join([*words, *grammar.closing])
     # `key=value` reads better; safe where "=" is a word of its own in the whole grammar.
-    return text.replace(" = ", "=") if plan_of(grammar).glue_equals else text
+    return text.replace(" = ", "=") if expansion_of(grammar).glue_equals else text

@@ -53,7 +53,6 @@ class CMAResult:
     """The best start of the last generation with a living one, and a record of every generation."""
 
     best: GeneStart | None
-    best_terms: Terms | None
     history: tuple[dict[str, float], ...]
     evaluations: int
 
@@ -72,7 +71,6 @@ def search_starts(
     """
     strategy = _make_strategy(centre, settings, seed)
     best: GeneStart | None = None
-    best_terms: Terms | None = None
     history: list[dict[str, float]] = []
     for generation in range(settings.generations):
         points = strategy.ask()
@@ -85,9 +83,9 @@ def search_starts(
         strategy.tell(points, f.tolist())
         first = int(np.argmin(f))
         if not terms[first].dead:
-            best, best_terms = starts[first], terms[first]
+            best = starts[first]
         history.append(_summary(generation, terms, f, starts[first], float(strategy.sigma)))
-    return CMAResult(best, best_terms, tuple(history), settings.generations * settings.population)
+    return CMAResult(best, tuple(history), settings.generations * settings.population)
 
 
 def separable(settings: Initialisation, dimension: int) -> bool:

@@ -70,7 +70,6 @@ class InnerRecord:
 
 def evolve_start(
     network: SpikingNetwork,
-    plan: Plan,
     source: Source,
     settings: Initialisation,
     training_steps: int | None,
@@ -90,6 +89,7 @@ def evolve_start(
         mode: memory and precision of the short trainings.
         deadline: of `time.monotonic()`; starts that are tried after it count as dead.
     """
+    plan = network.plan
     if not plan.encodings:
         if settings.inherit == "weights" and parent is not None:
             network.inherit(inherited_weights(parent.plan, parent.tensors, plan))
@@ -105,7 +105,7 @@ def evolve_start(
     fitted = _fit_to_budget(settings, training_steps)
     if fitted is None:
         return InnerRecord(base, f"{name} (the budget is too small for a generation)")
-    trial = Trial(network, plan, source, frame, fitted.steps, seed, deadline, mode)
+    trial = Trial(network, source, frame, fitted.steps, seed, deadline, mode)
     found = search_starts(centre, trial.generation, fitted, derive_seed(seed, "inner"))
     cost = found.evaluations * trial_cost(fitted.steps, 1)
     guard = _guard(trial, base, found, fitted, name)
@@ -174,7 +174,6 @@ class Trial:
     def __init__(
         self,
         network: SpikingNetwork,
-        plan: Plan,
         source: Source,
         frame: StartFrame,
         steps: int,
@@ -182,9 +181,8 @@ class Trial:
         deadline: float = math.inf,
         mode: Mode = PLAIN,
     ) -> None:
-        self._network, self._plan, self._source, self._frame = network, plan, source, frame
+        self._network, self._plan, self._source, self._frame = network, network.plan, source, frame
         self._steps, self.seed, self._deadline, self._mode = steps, seed, deadline, mode
-        self.at_once: int | None = None  # networks side by side; None: as many as pay
         self._birth = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
     def restore(self) -> None:
@@ -195,19 +193,15 @@ class Trial:
         """The terms of each start, on batches and spike noise that the whole generation shares."""
         seed = derive_seed(self.seed, "inner batches", generation)
         source = self._source
-        size = min(
-            self.at_once
-            or networks_at_once(
-                self._plan,
-                source.time_steps,
-                source.batch_size,
-                self._mode,
-                source.device,
-                source.data.recorded_steps,
-            ),
-            len(starts),
+        size = networks_at_once(
+            self._plan,
+            source.time_steps,
+            source.batch_size,
+            self._mode,
+            source.device,
+            source.data.recorded_steps,
         )
-        if size == 1:
+        if min(size, len(starts)) == 1:
             return [self.terms(start, seed, batches=1) for start in starts]
         groups = [starts[first : first + size] for first in range(0, len(starts), size)]
         return [terms for group in groups for terms in self._terms_together(group, seed)]

@@ -77,7 +77,7 @@ def train_from_birth(
     network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "start dropout")))
     steps = expected_steps(network, spec, source, budget, derive_seed(seed, "pace"), mode)
     start = evolve_start(
-        network, plan, source, inner, steps, derive_seed(seed, "start"), parent, mode=mode, deadline=deadline
+        network, source, inner, steps, derive_seed(seed, "start"), parent, mode=mode, deadline=deadline
     )
     # After the inner search, which draws masks of its own.
     network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))

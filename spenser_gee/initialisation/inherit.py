@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from spenser_gee.network.gene import encoding_name
-from spenser_gee.phenotype.plan import EncodingKey, Plan, PlannedLayer
-from spenser_gee.phenotype.words.layers import Conv, FullyConnected
+from spenser_gee.phenotype.plan import EncodingKey, Plan
 
 
 def matched_layers(parent: Plan, child: Plan) -> dict[int, int]:
@@ -45,7 +44,7 @@ def _followers(plan: Plan, index: int) -> list[int]:
     """The layers after the weighted layer `index`, up to the next weighted one."""
     following: list[int] = []
     for number in range(index + 1, len(plan.layers)):
-        if _is_weighted(plan.layers[number]):
+        if plan.layers[number].layer.weighted:
             break
         following.append(number)
     return following
@@ -66,11 +65,7 @@ def matched_encodings(parent: Plan, child: Plan) -> dict[EncodingKey, EncodingKe
 
 
 def _populations(plan: Plan) -> list[tuple[int, tuple[str, int]]]:
-    return [(i, (p.layer.word, p.output[0])) for i, p in enumerate(plan.layers) if _is_weighted(p)]
-
-
-def _is_weighted(planned: PlannedLayer) -> bool:
-    return isinstance(planned.layer, (Conv, FullyConnected))
+    return [(i, (p.layer.word, p.output[0])) for i, p in enumerate(plan.layers) if p.layer.weighted]
 
 
 def inherited_weights(parent: Plan, parent_tensors: Mapping[str, Tensor], child: Plan) -> dict[str, Tensor]:

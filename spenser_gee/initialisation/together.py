@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from spenser_gee.data.batches import Batch
 from spenser_gee.network.backends import backend_in_use
 from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.phenotype.plan import Plan
@@ -25,8 +26,6 @@ from spenser_gee.training.chunks import kept_bytes
 from spenser_gee.training.losses import loss_value, needs_membrane
 from spenser_gee.training.mode import Mode
 from spenser_gee.training.optimisers import make_optimiser
-
-Batch = tuple[Tensor, Tensor]
 
 # Multiply-accumulates of a forward pass of one network, over batch and time, below which a CPU runs networks faster
 # side by side: what a call costs then counts for more than what it computes (docs/performance.md).
@@ -86,13 +85,11 @@ class Ensemble:
 
     def losses(self, spec: NetworkSpec, outputs: tuple[Tensor, Tensor | None], labels: Tensor) -> Tensor:
         """(P,): the loss of each member."""
-        spikes, membrane = outputs
-        if membrane is None:
-            each: Tensor = torch.vmap(lambda s: loss_value(spec.loss, Output(s, None, None), labels))(spikes)
-        else:
-            each = torch.vmap(lambda s, m: loss_value(spec.loss, Output(s, m, None), labels))(
-                spikes, membrane
-            )
+
+        def one(spikes: Tensor, membrane: Tensor | None) -> Tensor:
+            return loss_value(spec.loss, Output(spikes, membrane, None), labels)
+
+        each: Tensor = torch.vmap(one, (0, None if outputs[1] is None else 0))(*outputs)
         return each
 
     def finite(self) -> Tensor:

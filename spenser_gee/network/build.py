@@ -26,28 +26,17 @@ from spenser_gee.phenotype.words import layers as words
 from spenser_gee.rng import derive_seed
 
 
-class Activity(NamedTuple):
-    """Activity of one forward pass, as tensors on the network's device.
-
-    spikes: (number of LIF layers,) mean spikes a neuron and time step.
-    inputs: (number of conv and fc layers,) share of their inputs that is not 0, over time steps and samples:
-        what decides how many operations an event-driven layer needs.
-    """
-
-    spikes: Tensor
-    inputs: Tensor
-
-
 class Output(NamedTuple):
     """What a network gives for a batch.
 
     spikes: (T, B, classes). membrane: (T, B, classes) of the last neurons if wanted, else None. Both are the
-    last layer's values if the network does not end with LIF neurons. rates: if wanted, else None.
+    last layer's values if the network does not end with LIF neurons. rates: (number of LIF layers,) mean spikes a
+    neuron and time step if wanted, else None.
     """
 
     spikes: Tensor
     membrane: Tensor | None
-    rates: Activity | None
+    rates: Tensor | None
 
 
 class Genes(nn.Module):
@@ -83,7 +72,6 @@ class SpikingNetwork(nn.Module):
         if time_steps < 1:
             raise ValueError(f"time_steps is {time_steps}, expected at least 1")
         self.plan, self.time_steps = plan, time_steps
-        self.encoding_names: dict[EncodingKey, str] = {key: encoding_name(key) for key in plan.encodings}
         self.layers = nn.ModuleList(
             _module(planned, time_steps, derive_seed(seed, "weights", index))
             for index, planned in enumerate(plan.layers)
@@ -104,22 +92,22 @@ class SpikingNetwork(nn.Module):
         seed: int,
         beta1: float,
         beta2: float,
-        scales: Mapping[EncodingKey, float] | None = None,
+        scales: Mapping[EncodingKey, float],
     ) -> None:
         """Sets G (g, g) and draws every E anew: scale * clip(N(0, beta1^2), -beta2, beta2) (GEE Eq. 9).
 
         Each E depends on the seed and its own name only, not on which others there are. scales: factor of
-        each encoding; none = 1 for all (the paper's scheme). Without gene-coded layers nothing happens.
+        each encoding (1 for all is the paper's scheme). Without gene-coded layers nothing happens.
         """
         if self.genes is None:
             return
         with torch.no_grad():
             self.genes.G.copy_(interactions)
-            for key, name in self.encoding_names.items():
+            for key in self.plan.encodings:
+                name = encoding_name(key)
                 generator = torch.Generator().manual_seed(derive_seed(seed, "encoding", name))
                 parameter = self.genes.E[name]
-                scale = 1.0 if scales is None else scales[key]
-                parameter.copy_(sample_encoding(parameter.shape, beta1, beta2, generator, scale))
+                parameter.copy_(sample_encoding(parameter.shape, beta1, beta2, generator, scales[key]))
 
     def inherit(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
         """Takes over every tensor that has the name and the shape of one of its own parameters or buffers; the
@@ -136,13 +124,6 @@ class SpikingNetwork(nn.Module):
         for layer in self.layers:
             if isinstance(layer, layers.Dropout):
                 layer.generator = generator
-
-    def firing_rates(self, x: Tensor) -> Activity:
-        """The activity for an input as in `forward`, without gradients, in the present mode."""
-        with torch.no_grad():
-            rates = self(x, rates=True).rates
-        assert isinstance(rates, Activity)
-        return rates
 
     def forward(self, x: Tensor, membrane: bool = False, rates: bool = False) -> Output:
         """x: (T, B, C, H, W), or (1, B, C, H, W) for an input that is the same at every step: it is computed
@@ -163,7 +144,6 @@ class SpikingNetwork(nn.Module):
         last = len(self.plan.layers) - 1
         for index, (planned, layer) in enumerate(zip(self.plan.layers, self.layers, strict=True)):
             if isinstance(layer, layers.Weighted):
-                run.note_input(signal)
                 genetic = (
                     self.genes.weights(planned) if self.genes is not None and planned.gene_coded else None
                 )
@@ -191,7 +171,6 @@ class _Run:
         self.want_membrane = membrane
         self.membrane: Tensor | None = None
         self.spike_rates: list[Tensor] = []
-        self.input_rates: list[Tensor] = []
 
     def steps(self, signal: Tensor) -> int:
         """T, or 1 for a static signal."""
@@ -220,10 +199,6 @@ class _Run:
             self.spike_rates.append(spikes.detach().mean())
         return spikes.flatten(0, 1)
 
-    def note_input(self, signal: Tensor) -> None:
-        if self.rates:
-            self.input_rates.append(torch.count_nonzero(signal.detach()) / signal.numel())
-
     def output(self, signal: Tensor) -> Output:
         spikes = layers.split_time(self.expand(signal), self.time_steps).flatten(2)
         membrane = self.membrane
@@ -231,8 +206,7 @@ class _Run:
             membrane = membrane.flatten(2)
         elif self.want_membrane:
             membrane = spikes
-        rates = Activity(torch.stack(self.spike_rates), torch.stack(self.input_rates)) if self.rates else None
-        return Output(spikes, membrane, rates)
+        return Output(spikes, membrane, torch.stack(self.spike_rates) if self.rates else None)
 
 
 def build_network(plan: Plan, time_steps: int, seed: int) -> SpikingNetwork:
@@ -271,9 +245,12 @@ def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:
     match planned.layer:
         case words.Conv() as conv:
             shape = (planned.output[0], channels, conv.kernel, conv.kernel)
-            return _weighted(planned, shape, conv.bias, seed, conv.stride, conv.padding)
+            return layers.Weighted(
+                shape, planned.fan_in, conv.bias, planned.gene_coded, seed, conv.stride, conv.padding
+            )
         case words.FullyConnected(bias=bias):
-            return _weighted(planned, (planned.output[0], planned.fan_in), bias, seed)
+            inputs = planned.fan_in
+            return layers.Weighted((planned.output[0], inputs), inputs, bias, planned.gene_coded, seed)
         case words.MaxPool(size=size):
             return layers.Pool("max", size)
         case words.AvgPool(size=size):
@@ -297,14 +274,3 @@ def _module(planned: PlannedLayer, time_steps: int, seed: int) -> nn.Module:
             return layers.SkipJoin(planned.join, mode, planned.input, seed)
         case _:
             assert_never(planned.layer)
-
-
-def _weighted(
-    planned: PlannedLayer,
-    shape: tuple[int, ...],
-    bias: bool,
-    seed: int,
-    stride: int = 1,
-    padding: str = "valid",
-) -> layers.Weighted:
-    return layers.Weighted(shape, planned.fan_in, bias, planned.gene_coded, stride, padding, seed)

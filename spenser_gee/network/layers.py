@@ -96,9 +96,9 @@ class Weighted(nn.Module):
         fan_in: int,
         bias: bool,
         gene_coded: bool,
-        stride: int,
-        padding: str,
         seed: int,
+        stride: int = 1,
+        padding: str = "valid",
     ) -> None:
         super().__init__()
         self.shape, self.stride, self.padding = shape, stride, padding
@@ -133,33 +133,27 @@ class Pool(Layer):
 class BatchNorm(Layer):
     """Batch normalisation with statistics over time, batch and positions together (Ioffe and Szegedy 2015).
 
+    time_steps: one number, where the statistics are of each step apart (`StepBatchNorm`): then they are (T, C).
     A static signal has the statistics that it has when it is repeated. A batch with one value a channel
     cannot be normalised in training: torch raises ValueError.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *time_steps: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("running_mean", torch.zeros(*time_steps, channels))
+        self.register_buffer("running_var", torch.ones(*time_steps, channels))
 
     def forward(self, x: Tensor, steps: int) -> Tensor:
         mean, var = self.get_buffer("running_mean"), self.get_buffer("running_var")
         return F.batch_norm(x, mean, var, self.weight, self.bias, self.training, MOMENTUM, EPSILON)
 
 
-class StepBatchNorm(Layer):
+class StepBatchNorm(BatchNorm):
     """Batch normalisation with statistics of each time step apart, (T, C); gain and shift are shared."""
 
     needs_time: ClassVar[bool] = True
-
-    def __init__(self, channels: int, time_steps: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(time_steps, channels))
-        self.register_buffer("running_var", torch.ones(time_steps, channels))
 
     def forward(self, x: Tensor, steps: int) -> Tensor:
         channels, positions = x.shape[1], x.shape[2:]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spenser_gee.errors import Finding, InputError, Place, nearest
-from spenser_gee.grammar.domains import FloatDomain, IntDomain
+from spenser_gee.grammar.domains import FloatDomain
 from spenser_gee.grammar.load import load_grammar
 from spenser_gee.grammar.model import (
     Alternatives,
@@ -167,8 +167,7 @@ class _Walk:
 
     def _range(self, node: Number, state: _At) -> None:
         declared, _ = keys_of(KEYWORDS[state.keyword])[state.key]
-        domain: IntDomain | FloatDomain = node.domain
-        what = f"{state.keyword} {state.key}"
+        domain, what = node.domain, f"{state.keyword} {state.key}"
         if declared.kind == "choice":
             self._report(node.place, f"{what} is no number, expected {declared.describe()}")
         elif declared.kind == "whole" and isinstance(domain, FloatDomain):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 
+from spenser_gee.config.sections import Limits
 from spenser_gee.genotype.sample import sample_genotype
 from spenser_gee.grammar.model import Grammar
 from spenser_gee.phenotype.decode import decode
@@ -14,27 +14,21 @@ from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.site import Infeasible, Shape
 from spenser_gee.rng import stream
 
-
-@dataclass(frozen=True)
-class SizeLimits:
-    """Upper bounds; None = no bound. Units as in `Plan`."""
-
-    parameters: int | None = None
-    macs: int | None = None
-    activations: int | None = None
-
-    def check(self, plan: Plan) -> None:
-        """Raises Infeasible where a bound is passed."""
-        for limit in fields(self):
-            bound, found = getattr(self, limit.name), getattr(plan, limit.name)
-            if bound is not None and found > bound:
-                raise Infeasible(f"too large: {found:,} {limit.name}, the limit is {bound:,}")
+UNLIMITED = Limits()
 
 
-def infeasible_reason(spec: NetworkSpec, shape: Shape, classes: int, limits: SizeLimits) -> str | None:
+def check_size(plan: Plan, limits: Limits) -> None:
+    """Raises Infeasible where a limit is passed."""
+    for name, bound in limits:
+        found = getattr(plan, name)
+        if bound is not None and found > bound:
+            raise Infeasible(f"too large: {found:,} {name}, the limit is {bound:,}")
+
+
+def infeasible_reason(spec: NetworkSpec, shape: Shape, classes: int, limits: Limits) -> str | None:
     """Why the network cannot be a candidate, or None where it can."""
     try:
-        limits.check(plan_network(spec, shape, classes))
+        check_size(plan_network(spec, shape, classes), limits)
     except Infeasible as error:
         return str(error)
     return None
@@ -45,7 +39,7 @@ def infeasible_share(
     shape: Shape,
     classes: int,
     *,
-    limits: SizeLimits = SizeLimits(),
+    limits: Limits = UNLIMITED,
     sizes: Mapping[str, tuple[int, ...]] | None = None,
     samples: int = 500,
     seed: int = 0,

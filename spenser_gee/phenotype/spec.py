@@ -48,11 +48,7 @@ class NetworkSpec:
         """Plain JSON-able values: every layer and part as [word, {key: value}]."""
         return {
             "units": [[_pair(layer) for layer in unit] for unit in self.units],
-            "genes": _pair(self.genes),
-            "input": _pair(self.input),
-            "loss": _pair(self.loss),
-            "optimiser": _pair(self.optimiser),
-            "schedule": _pair(self.schedule),
+            **{name: _pair(getattr(self, name)) for name in _SINGLE},
             "clip": _pair(self.clip) if self.clip else None,
             "augmentation": [_pair(a) for a in self.augmentation],
         }
@@ -62,11 +58,7 @@ class NetworkSpec:
         """The inverse of `to_dict`."""
         return NetworkSpec(
             units=tuple(tuple(_layer(pair) for pair in unit) for unit in values["units"]),
-            genes=_layer(values["genes"]),
-            input=_layer(values["input"]),
-            loss=_layer(values["loss"]),
-            optimiser=_layer(values["optimiser"]),
-            schedule=_layer(values["schedule"]),
+            **{name: _layer(values[name]) for name in _SINGLE},
             clip=_layer(values["clip"]) if values["clip"] else None,
             augmentation=tuple(_layer(pair) for pair in values["augmentation"]),
         )
@@ -74,6 +66,9 @@ class NetworkSpec:
     def key(self) -> str:
         """SHA-256 of what the network is: equal keys are equal phenotypes."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+_SINGLE = ("genes", "input", "loss", "optimiser", "schedule")  # the parts that every network has one of
 
 
 def _pair(part: Any) -> list[Any]:

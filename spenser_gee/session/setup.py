@@ -31,7 +31,7 @@ from spenser_gee.network.backends import resolve_backend
 from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Plan, plan_network
-from spenser_gee.phenotype.space import SizeLimits
+from spenser_gee.phenotype.space import check_size
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.search import Described, Frame, Space, Strategy, make_strategy
@@ -138,7 +138,6 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
 def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotype]:
     """The search space of a grammar for these data."""
     rates = mutation_rates(config.search.mutation)
-    limits = SizeLimits(**config.search.limits.model_dump())
     sizes = dict(config.search.sizes)
 
     def change(genotype: Genotype, rng: np.random.Generator) -> tuple[Genotype, Sequence[str]]:
@@ -149,7 +148,7 @@ def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotyp
         spec, plan, reason = decode(genotype, grammar), None, None
         try:
             plan = plan_network(spec, data.input_shape, data.class_count)
-            limits.check(plan)
+            check_size(plan, config.search.limits)
         except Infeasible as error:
             reason = str(error)
         found = None if plan is None else Phenotype(spec, plan)

@@ -41,7 +41,7 @@ def dead_reason(output: Output) -> str | None:
         return None
     if not bool(torch.isfinite(output.membrane - output.membrane[:, :1]).all()):
         return NOT_FINITE
-    rates = output.rates.spikes.tolist()
+    rates = output.rates.tolist()
     for number, rate in enumerate(rates, start=1):
         if rate == 0.0:
             return f"silent: lif layer {number} of {len(rates)} never fires"

@@ -12,7 +12,7 @@ from torch import Tensor
 from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.losses import decision_values, loss_value, needs_membrane
-from spenser_gee.training.mode import PLAIN, Mode, run_network
+from spenser_gee.training.mode import PLAIN, Mode, evaluating, run_network
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,6 @@ class Measurement:
         return math.sqrt(self.accuracy * (1.0 - self.accuracy) / self.count)
 
 
-@torch.no_grad()
 def measure(
     network: SpikingNetwork,
     spec: NetworkSpec,
@@ -40,21 +39,19 @@ def measure(
 ) -> Measurement:
     """Runs `network` over all `batches`. The predicted class has the largest spike count (SPENSER, section 5),
     or the largest mean membrane where the loss reads the membrane; ties go to the lowest class."""
-    training = network.training
-    network.eval()
-    device = next(network.parameters()).device
-    correct, loss = torch.zeros((), device=device), torch.zeros((), device=device)
     rates: Tensor | float = 0.0
     count = 0
-    for inputs, labels in batches:
-        output = run_network(network, stimulus(inputs), mode, membrane=needs_membrane(spec.loss), rates=True)
-        right = decision_values(spec.loss, output).argmax(1) == labels
-        correct += right.sum()
-        loss += loss_value(spec.loss, output, labels) * len(labels)
-        assert output.rates is not None
-        rates = rates + output.rates.spikes * len(labels)
-        count += len(labels)
-    network.train(training)
+    with evaluating(network) as device:
+        correct, loss = torch.zeros((), device=device), torch.zeros((), device=device)
+        for inputs, labels in batches:
+            signal, membrane = stimulus(inputs), needs_membrane(spec.loss)
+            output = run_network(network, signal, mode, membrane=membrane, rates=True)
+            right = decision_values(spec.loss, output).argmax(1) == labels
+            correct += right.sum()
+            loss += loss_value(spec.loss, output, labels) * len(labels)
+            assert output.rates is not None
+            rates = rates + output.rates * len(labels)
+            count += len(labels)
     return Measurement(
         accuracy=float(correct) / count,
         count=count,

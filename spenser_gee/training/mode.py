@@ -1,7 +1,10 @@
-"""How a network is run in training and measuring: how much memory it may take, and in which precision."""
+"""How a network is run in training and measuring: how much memory it may take, in which precision, and how it is
+looked at without a change."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,3 +48,16 @@ def run_network(
         output: Output = network(signal, membrane=membrane, rates=rates)
     values = output.membrane
     return Output(output.spikes.float(), None if values is None else values.float(), output.rates)
+
+
+@contextmanager
+def evaluating(network: SpikingNetwork) -> Iterator[torch.device]:
+    """In evaluation mode, without gradients; gives the network's device. Afterwards the network trains again if it
+    did, whatever happens in between."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield next(network.parameters()).device
+    finally:
+        network.train(training)

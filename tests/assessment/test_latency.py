@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ def test_a_network_that_takes_its_time() -> None:
     assert 10 < found.throughput < 100
     assert (found.batch_size, found.repetitions, found.device) == (4, 5, "cpu")
     assert found.threads == torch.get_num_threads()
-    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert json.loads(json.dumps(asdict(found))) == asdict(found)
 
 
 def test_signals_over_time() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +69,9 @@ def test_counted_by_hand() -> None:
         neurons=(NeuronOperations(1, 18, 36, 3.0), NeuronOperations(3, 2, 4, 1.0)),
     )
     assert (found.sops, found.macs, found.spikes, found.neuron_updates) == (25.0, 0.0, 4.0, 40)
-    assert (found.weight_reads, found.state_accesses, found.dense_macs) == (25.0, 50.0 + 80.0, 198)
+    assert sum(layer.weight_reads for layer in found.layers) == 25.0
+    assert sum(layer.state_accesses for layer in (*found.layers, *found.neurons)) == 50.0 + 80.0
+    assert found.dense_macs == 198
     assert found.neurons[0].rate == 3 / 36
     assert found.every_step() == found
 
@@ -207,7 +208,7 @@ def test_spikes_are_counted_before_they_are_pooled() -> None:
     found = count_operations(net, [signal])
     with torch.no_grad():
         net.layers[1].register_forward_hook(lambda module, inputs, output: seen.append(output[0].sum()))
-        rates = net(signal, rates=True).rates.spikes
+        rates = net(signal, rates=True).rates
     assert found.neurons[0].spikes == seen[0] / 2
     assert [layer.rate for layer in found.neurons] == pytest.approx(rates.tolist())
 
@@ -307,11 +308,6 @@ def test_networks_drawn_from_the_grammar() -> None:
 
 
 # --- manners ------------------------------------------------------------------------------------------
-
-
-def test_to_json_and_back() -> None:
-    found = count_operations(hand_counted.network(), [hand_counted.spikes()])
-    assert Operations.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def test_the_network_stays_as_it_was_and_the_result_is_json() -> None:
     assert equal_states(network, before)
     assert all(not module._forward_hooks for module in network.modules())
     assert [level.level for level in found.noise] == [0.1, 0.25, 0.5, 0.75, 1.0]
-    values = json.loads(json.dumps(found.to_dict()))
+    values = json.loads(json.dumps(asdict(found)))
     assert values["noise"][2] == {"level": 0.5, "accuracy": found.noise[2].accuracy}
 
 

@@ -27,7 +27,7 @@ from spenser_gee.genotype import (
     sentence_of,
 )
 from spenser_gee.grammar import Grammar, check_round_trip, parse_grammar, space_size
-from spenser_gee.grammar.derive import plan_of
+from spenser_gee.grammar.derive import expansion_of
 from spenser_gee.phenotype.check import check_words
 from spenser_gee.phenotype.decode import decode
 
@@ -106,7 +106,7 @@ QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 
 def checked(grammar: Grammar, genotype: object) -> None:
     """Comes back from its text, and every number lies in its range."""
-    sites = plan_of(grammar).sites
+    sites = expansion_of(grammar).sites
     sentence = sentence_of(genotype, grammar)
     assert genotype_from_sentence(grammar, sentence) == genotype
     assert canonicalise(genotype, grammar) == genotype

@@ -5,7 +5,7 @@ import pytest
 from search_spaces import NASTY_GRAMMAR, SPENSER_GRAMMAR, TAIL
 
 from spenser_gee.errors import InputError
-from spenser_gee.genotype import Genotype, sample_genotype, sample_unit, sentence_of, unit_tokens
+from spenser_gee.genotype import sample_genotype, sentence_of, unit_tokens
 from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import parse_grammar
 from spenser_gee.rng import stream
@@ -20,9 +20,7 @@ def chi_square(counts, probabilities):
 def test_a_repeated_alternative_is_a_weight():
     rng = np.random.default_rng(5)
     words = [
-        unit_tokens(
-            Genotype({"features": (sample_unit(SPENSER_GRAMMAR, "features", rng),)}), SPENSER_GRAMMAR
-        )[0][1][0]
+        unit_tokens(sample_genotype(SPENSER_GRAMMAR, rng, {"features": (1,)}), SPENSER_GRAMMAR)[0][1][0]
         for _ in range(4000)
     ]
     # 1 degree of freedom, p = .001; equal weights would give a value of about 1,300.

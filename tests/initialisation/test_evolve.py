@@ -45,7 +45,7 @@ def evolved(
     **options: float,
 ) -> tuple[SpikingNetwork, InnerRecord]:
     network = network_of(spec)
-    record = evolve_start(network, network.plan, task().evo_train, settings, steps, seed, parent, **options)
+    record = evolve_start(network, task().evo_train, settings, steps, seed, parent, **options)
     return network, record
 
 
@@ -92,7 +92,7 @@ def test_equal_starts_get_equal_terms_in_a_generation() -> None:
     # Same batches, same spike noise, same dropout masks: only the start makes a difference.
     network = network_of(dropout_spec())
     frame, start = plain_start(network.plan, 1)
-    trial = Trial(network, network.plan, task().evo_train, frame, 2, seed=5)
+    trial = Trial(network, task().evo_train, frame, 2, seed=5)
     other = dataclasses.replace(start, seed=start.seed + 1)
     terms = trial.generation([start, other, start], 0)
     assert terms[0] == terms[2] != terms[1]
@@ -137,7 +137,7 @@ def test_the_share_is_kept(monkeypatch: pytest.MonkeyPatch, steps: int, share: f
     network = network_of(gene_spec(gene_unit(2, stride=2), gene_unit(2)))
     network.register_forward_hook(lambda *_: passes.update(forward=passes["forward"] + 1))
     settings = Initialisation(generations=3, population=4, steps=4, budget_share=share, guard_batches=guard)
-    record = evolve_start(network, network.plan, task().evo_train, settings, steps, 0)
+    record = evolve_start(network, task().evo_train, settings, steps, 0)
     # Forward passes outside of training steps, counted apart from what the record says.
     spent = passes["train"] + (passes["forward"] - passes["train"]) / 3
     assert spent <= share * steps + 1e-9

@@ -11,6 +11,7 @@ import pytest
 import tiny_networks as tiny
 import torch
 
+from spenser_gee.initialisation import evolve
 from spenser_gee.initialisation.evolve import Trial
 from spenser_gee.initialisation.objective import Terms
 from spenser_gee.initialisation.start import GeneStart, plain_start
@@ -61,9 +62,13 @@ def each_backend(request: pytest.FixtureRequest) -> Any:
 
 
 def trial_of(spec: NetworkSpec, steps: int = 2, deadline: float = float("inf"), mode: Mode = PLAIN) -> Trial:
-    plan = tiny.plan_of(spec)
-    frame, _ = plain_start(plan, 0)
-    return Trial(tiny.network_of(spec), plan, tiny.task().evo_train, frame, steps, 1, deadline, mode)
+    frame, _ = plain_start(tiny.plan_of(spec), 0)
+    return Trial(tiny.network_of(spec), tiny.task().evo_train, frame, steps, 1, deadline, mode)
+
+
+def side_by_side(monkeypatch: pytest.MonkeyPatch, networks: int) -> None:
+    """Lets trials run so many networks at once, whatever pays."""
+    monkeypatch.setattr(evolve, "networks_at_once", lambda *_: networks)
 
 
 def starts_of(spec: NetworkSpec, count: int = 5) -> list[GeneStart]:
@@ -93,12 +98,12 @@ def assert_equal(one: list[Terms], other: list[Terms]) -> None:
 
 @pytest.mark.parametrize("steps", [0, 1, 2])  # more steps, more flipped spikes
 @pytest.mark.parametrize("name", CASES)
-def test_equals_one_by_one(name: str, steps: int) -> None:
+def test_equals_one_by_one(name: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = CASES[name]
     trial, starts = trial_of(spec, steps), starts_of(spec)
     found = {}
     for size in (1, 2, 5):
-        trial.at_once = size
+        side_by_side(monkeypatch, size)
         found[size] = trial.generation(starts, 0)
     assert_equal(found[2], found[1])
     assert_equal(found[5], found[1])
@@ -108,28 +113,30 @@ def test_equals_one_by_one(name: str, steps: int) -> None:
     assert len(set(living)) == len(living)
 
 
-def test_a_dead_start_is_dead_among_others() -> None:
+def test_a_dead_start_is_dead_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = tiny.gene_spec((Conv(5), LIF()), (Conv(5, bias=False, weights="gene"), LIF()))
     trial = trial_of(spec)
-    trial.at_once = 5
+    side_by_side(monkeypatch, 5)
     assert [terms.dead for terms in trial.generation(starts_of(spec), 0)][2]
 
 
-def test_weights_that_are_not_finite_end_one_network_only() -> None:
+def test_weights_that_are_not_finite_end_one_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = CASES["norms"]
     starts = starts_of(spec)
     starts[1] = replace(starts[1], G=np.full_like(starts[1].G, np.nan))
     trial = trial_of(spec)
     found = []
-    for trial.at_once in (1, 5):
+    for size in (1, 5):
+        side_by_side(monkeypatch, size)
         found.append(trial.generation(starts, 0))
     assert found[0][1].dead
     assert_equal(found[1], found[0])
 
 
-def test_a_deadline_that_is_over_ends_all() -> None:
+def test_a_deadline_that_is_over_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = trial_of(CASES["norms"], deadline=time.monotonic() - 1)
-    for trial.at_once in (1, 5):
+    for size in (1, 5):
+        side_by_side(monkeypatch, size)
         assert all(terms.dead for terms in trial.generation(starts_of(CASES["norms"]), 0))
 
 

@@ -15,6 +15,7 @@ from tiny_networks import parameter_count
 from torch import Tensor
 
 from spenser_gee.network.build import SpikingNetwork, build_network
+from spenser_gee.network.gene import encoding_name
 from spenser_gee.network.layers import kaiming
 from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -65,7 +66,7 @@ def test_equals_a_network_stepped_over_time() -> None:
     found = network(x, membrane=True)
 
     state = network.state_dict()
-    name_in, name_out = (f"genes.E.{network.encoding_names[key]}" for key in plan.encodings)
+    name_in, name_out = (f"genes.E.{encoding_name(key)}" for key in plan.encodings)
     middle = torch.einsum("cpa,ab,opb->ocp", state[name_in], state["genes.G"], state[name_out]).view(
         8, 6, 3, 3
     )
@@ -87,8 +88,8 @@ def test_equals_a_network_stepped_over_time() -> None:
         assert found.membrane is not None
         assert memory[2] is not None
         torch.testing.assert_close(found.membrane[t], memory[2], rtol=1e-5, atol=1e-5)
-    rates = network.firing_rates(x)
-    assert (rates.spikes > 0).all(), "a silent layer makes the comparison empty"
+    rates = network(x, rates=True).rates
+    assert (rates > 0).all(), "a silent layer makes the comparison empty"
 
 
 def test_residual_block_in_closed_form() -> None:
@@ -180,11 +181,8 @@ def test_rates_in_closed_form() -> None:
     with torch.no_grad():
         network.layers[0].weight.zero_()
         network.layers[0].bias.copy_(torch.tensor([1.0, 0.0, 1.0, 0.0]))
-    x = images(4)
-    x[:, :, 0] = 0
-    rates = network.firing_rates(x)
-    assert rates.spikes[0].item() == 0.5
-    assert rates.inputs.tolist() == [pytest.approx(0.5, abs=1e-3), 0.5]
+    rates = network(images(4), rates=True).rates
+    assert rates[0].item() == 0.5
 
 
 def test_wrong_input_is_refused() -> None:
@@ -207,7 +205,7 @@ def test_encodings_depend_on_the_seed_and_their_name_only() -> None:
     plan, shorter = plan_of(*GENETIC), plan_of(*GENETIC[:2], HEAD)
     networks = [build_network(plan, 2, 1), build_network(plan, 2, 2), build_network(shorter, 2, 3)]
     for network in networks:
-        network.set_genes(torch.eye(4), 11, 0.5, 0.6)
+        network.set_genes(torch.eye(4), 11, 0.5, 0.6, dict.fromkeys(network.plan.encodings, 1.0))
     states = [network.state_dict() for network in networks]
     genetic = [name for name in states[0] if name.startswith("genes.")]
     assert len(genetic) == 1 + len(plan.encodings)
@@ -217,7 +215,7 @@ def test_encodings_depend_on_the_seed_and_their_name_only() -> None:
     assert len(shared) == 3
     for name in shared:
         assert torch.equal(states[0][name], states[2][name])
-    networks[0].set_genes(torch.eye(4), 12, 0.5, 0.6)
+    networks[0].set_genes(torch.eye(4), 12, 0.5, 0.6, dict.fromkeys(plan.encodings, 1.0))
     assert not torch.equal(networks[0].state_dict()[shared[1]], states[1][shared[1]])
 
 
@@ -348,8 +346,8 @@ def test_every_network_is_what_its_plan_says(
     assert [shapes[i] for i in range(len(plan.layers))] == [p.output for p in plan.layers]
     assert output.spikes.shape == output.membrane.shape == (3, 2, 3)
     assert torch.isfinite(output.membrane).all()
-    assert len(output.rates.spikes) == sum(isinstance(p.layer, LIF) for p in plan.layers)
-    assert ((output.rates.spikes >= 0) & (output.rates.spikes <= 1)).all()
+    assert len(output.rates) == sum(isinstance(p.layer, LIF) for p in plan.layers)
+    assert ((output.rates >= 0) & (output.rates <= 1)).all()
     output.membrane.square().mean().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name

@@ -126,7 +126,7 @@ def test_skip_joins() -> None:
 
 
 def test_direct_weights_start_kaiming() -> None:
-    weighted = layers.Weighted((64, 32, 3, 3), 288, True, False, 1, "same", seed=3)
+    weighted = layers.Weighted((64, 32, 3, 3), 288, True, False, 3, 1, "same")
     assert weighted.weight is not None
     assert weighted.bias is not None
     assert weighted.weight.std().item() == pytest.approx(math.sqrt(2 / 288), rel=0.03)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from spenser_gee.config.sections import Limits
 from spenser_gee.grammar import load_grammar, parse_grammar
 from spenser_gee.phenotype.plan import plan_network
-from spenser_gee.phenotype.space import SizeLimits, infeasible_reason, infeasible_share
+from spenser_gee.phenotype.space import check_size, infeasible_reason, infeasible_share
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, MaxPool
 from spenser_gee.phenotype.words.site import Infeasible
@@ -21,11 +22,11 @@ GRAMMARS = Path(__file__).parents[2] / "grammars"
 @pytest.mark.parametrize("what", ["parameters", "macs", "activations"])
 def test_a_bound_is_inclusive(what: str) -> None:
     found = getattr(PLAN, what)
-    assert infeasible_reason(SPEC, (1, 8, 8), 10, SizeLimits(**{what: found})) is None
-    reason = infeasible_reason(SPEC, (1, 8, 8), 10, SizeLimits(**{what: found - 1}))
+    assert infeasible_reason(SPEC, (1, 8, 8), 10, Limits(**{what: found})) is None
+    reason = infeasible_reason(SPEC, (1, 8, 8), 10, Limits(**{what: found - 1}))
     assert reason == f"too large: {found:,} {what}, the limit is {found - 1:,}"
     with pytest.raises(Infeasible, match="too large"):
-        SizeLimits(**{what: found - 1}).check(PLAN)
+        check_size(PLAN, Limits(**{what: found - 1}))
 
 
 def test_sizes_by_hand() -> None:
@@ -36,12 +37,12 @@ def test_sizes_by_hand() -> None:
 
 
 def test_no_limits() -> None:
-    assert infeasible_reason(SPEC, (1, 8, 8), 10, SizeLimits()) is None
+    assert infeasible_reason(SPEC, (1, 8, 8), 10, Limits()) is None
 
 
 def test_a_network_that_cannot_be_built_is_told_so_first() -> None:
     spec = NetworkSpec(((Conv(), MaxPool(size=16), LIF()), *SPEC.units))
-    reason = infeasible_reason(spec, (1, 8, 8), 10, SizeLimits(parameters=1))
+    reason = infeasible_reason(spec, (1, 8, 8), 10, Limits(parameters=1))
     assert reason is not None
     assert reason.startswith("pool-max")
 
@@ -58,7 +59,7 @@ def test_shares() -> None:
     assert share == pytest.approx(0.5, abs=0.08)
     assert reasons == {"pool-max": round(400 * share)}
     assert infeasible_share(grammar, (1, 16, 16), 10, samples=50) == (0.0, {})
-    limited, reasons = infeasible_share(grammar, (1, 16, 16), 10, samples=50, limits=SizeLimits(parameters=1))
+    limited, reasons = infeasible_share(grammar, (1, 16, 16), 10, samples=50, limits=Limits(parameters=1))
     assert (limited, reasons) == (1.0, {"too": 50})
 
 

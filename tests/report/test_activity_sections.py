@@ -223,9 +223,7 @@ def test_neurons_are_seen_apart_from_the_pooling_beside_them(
     signal = (subject.images.data.images.float() / 255).unsqueeze(0)
     with torch.no_grad():
         output = network(signal, membrane=True, rates=True)
-    assert torch.allclose(
-        torch.stack([firing.spikes.mean() for firing in firings]), output.rates.spikes, atol=1e-6
-    )
+    assert torch.allclose(torch.stack([firing.spikes.mean() for firing in firings]), output.rates, atol=1e-6)
     assert torch.allclose(firings[-1].membrane, output.membrane, atol=1e-6)
     assert torch.equal(guesses, output.spikes.sum(0).argmax(1))
 

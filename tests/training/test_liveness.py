@@ -9,7 +9,7 @@ import torch
 from tiny_networks import HEAD, dropout_spec, gene_spec, gene_unit, network_of
 from torch import Tensor
 
-from spenser_gee.network.build import Activity, Output, SpikingNetwork
+from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import LIF, BatchNorm, Conv, FullyConnected, Layer, Skip
 from spenser_gee.training.liveness import dead_reason, probe
@@ -63,7 +63,7 @@ def test_an_output_membrane_that_lives_below_the_threshold_is_not_dead() -> None
 
 
 def test_outputs_that_are_not_finite_or_equal() -> None:
-    rates = Activity(torch.tensor([0.5, 0.5]), torch.tensor([0.5]))
+    rates = torch.tensor([0.5, 0.5])
     bad = torch.zeros(3, 2, 10)
     bad[1, 1, 3] = math.nan
     assert dead_reason(Output(bad, bad, rates)) == "the output membrane is not finite"
@@ -86,4 +86,4 @@ def test_it_is_judged_as_in_training() -> None:
     tiny = signal() * 1e-2
     assert dead_reason(probe(network, tiny)) is None
     with torch.no_grad():
-        assert network.firing_rates(tiny).spikes[0] < 0.01
+        assert network(tiny, rates=True).rates[0] < 0.01

@@ -32,7 +32,7 @@ def test_equals_one_pass_by_hand(loss: Loss) -> None:
     right = sum(a == b for a, b in zip(first, labels.tolist(), strict=True))
     assert found.accuracy == pytest.approx(right / 60, abs=1 / 60 if needs_membrane(loss) else 1e-6)
     assert found.loss == pytest.approx(loss_value(loss, output, labels).item(), rel=1e-4)
-    assert found.firing_rates == pytest.approx(output.rates.spikes.tolist(), abs=1e-5)
+    assert found.firing_rates == pytest.approx(output.rates.tolist(), abs=1e-5)
 
 
 def test_the_batch_size_plays_no_part() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 CLASSES = 0  # `units=classes`: as many units as the data set has classes
@@ -50,8 +50,4 @@ def flag(default: bool, meaning: str) -> Any:
 
 def keys_of(kind: type[Any]) -> dict[str, tuple[Key, Any]]:
     """The keys of a keyword's class, in order: name -> (key, default)."""
-    return {f.name: (f.metadata["key"], _default(f)) for f in fields(kind)}
-
-
-def _default(f: Field[Any]) -> Any:
-    return None if f.default is MISSING else f.default
+    return {f.name: (f.metadata["key"], f.default) for f in fields(kind)}

@@ -181,7 +181,6 @@ Loss = MSECount | CERate | CECount | CEMembrane | TET
 Optimiser = SGD | RMSProp | Adam | AdamW
 Schedule = ConstantRate | CosineRate | StepRate
 Augmentation = Shift | Flip | Crop | Cutout
-Macro = Genes | Input | Loss | Optimiser | Schedule | Clip | Augmentation
 
 LOSSES = (MSECount, CERate, CECount, CEMembrane, TET)
 OPTIMISERS = (SGD, RMSProp, Adam, AdamW)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spenser_gee.config import Config
+from spenser_gee.config.sections import Limits
 from spenser_gee.errors import InputError
 from spenser_gee.genotype import Genotype, reencode, sample_genotype
 from spenser_gee.grammar import Grammar
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.space import SizeLimits, infeasible_reason
+from spenser_gee.phenotype.space import infeasible_reason
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected, Layer
 from spenser_gee.phenotype.words.site import Shape
@@ -177,11 +178,10 @@ def _prior(run: RunFolder, config: Config, grammar: Grammar) -> _Prior:
         first = tuple(spec for _, spec in zip(range(PRIOR_SAMPLES), draws, strict=False))
         words = f"{len(first)} random networks; without best.safetensors it is not known which of them can be built"
         return _Prior(first, words)
-    limits = SizeLimits(**config.search.limits.model_dump())
-    return _feasible(draws, saved.input_shape, saved.classes, limits)
+    return _feasible(draws, saved.input_shape, saved.classes, config.search.limits)
 
 
-def _feasible(draws: Iterable[NetworkSpec], shape: Shape, classes: int, limits: SizeLimits) -> _Prior:
+def _feasible(draws: Iterable[NetworkSpec], shape: Shape, classes: int, limits: Limits) -> _Prior:
     kept, tried = [], 0
     for spec in draws:
         tried += 1

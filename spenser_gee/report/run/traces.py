@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spenser_gee.assessment.running import evaluating
 from spenser_gee.config import Config
 from spenser_gee.data import Dataset, Identity, load_data, require_same, resolve_data
 from spenser_gee.errors import input_error
@@ -24,7 +23,7 @@ from spenser_gee.runs.origin import config_of, fitness_seed, test_seed
 from spenser_gee.runs.queries import Final, best_standing, final_result
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.losses import decision_values, needs_membrane
-from spenser_gee.training.mode import Mode, run_network
+from spenser_gee.training.mode import Mode, evaluating, run_network
 from spenser_gee.training.saved import SavedNetwork, load_network
 from spenser_gee.training.source import Source, source_of
 
@@ -140,7 +139,7 @@ def answers(subject: Subject) -> Answers:
             guesses = decision_values(saved.spec.loss, output).argmax(1)
             confusion += torch.bincount((labels * classes + guesses).cpu(), minlength=classes * classes)
             assert output.rates is not None
-            rates = rates + output.rates.spikes.cpu() * len(labels)
+            rates = rates + output.rates.cpu() * len(labels)
     count = int(confusion.sum())
     return Answers(confusion.view(classes, classes), tuple((torch.as_tensor(rates) / count).tolist()))
 
