@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from spenser_gee.data.samples import Dataset, Samples
-from spenser_gee.data.sources import Source, missing_data
+from spenser_gee.data.sources import Published, missing_data
 from spenser_gee.data.torchvision_import import import_torchvision
 from spenser_gee.errors import Finding, InputError, Place, input_error
 
@@ -33,7 +33,7 @@ _IDX_FILES = {
 _IDX_IMAGES, _IDX_LABELS = 0x803, 0x801
 
 
-def load_torchvision_set(source: Source, root: Path, download: bool) -> Dataset:
+def load_torchvision_set(source: Published, root: Path, download: bool) -> Dataset:
     """The data set below `root`, in torchvision's layout (`root/FashionMNIST/raw/...`).
 
     Raises:
@@ -62,7 +62,7 @@ def _absent(folder: Path, names: list[str]) -> list[str]:
 # ------------------------------------------------------------------------------------------------ download
 
 
-def _download(source: Source, reader: Any, root: Path) -> None:
+def _download(source: Published, reader: Any, root: Path) -> None:
     # Constructing a torchvision data set also reads it, with errors that name no file; only `download`
     # is wanted here, and it needs the root alone.
     loader = reader.__new__(reader)
@@ -93,7 +93,7 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
 # ----------------------------------------------------------------------------------- MNIST, Fashion-MNIST
 
 
-def _read_idx_set(source: Source, folder: Path, reader: Any) -> Dataset:
+def _read_idx_set(source: Published, folder: Path, reader: Any) -> Dataset:
     classes = tuple(name.split(" - ")[0] for name in reader.classes)
     train = _read_idx_pair(folder, "train", len(classes))
     test = _read_idx_pair(folder, "test", len(classes))
@@ -163,7 +163,7 @@ def _checksums(reader: Any) -> dict[str, str]:
     return {**sums, reader.meta["filename"]: reader.meta["md5"]}
 
 
-def _read_cifar(source: Source, root: Path, reader: Any) -> Dataset:
+def _read_cifar(source: Published, root: Path, reader: Any) -> Dataset:
     folder = root / source.folder
     # The files are pickles, which can run code: only the published bytes are ever handed to the reader,
     # which then checks them itself.
