@@ -2,7 +2,7 @@
 feeding (batches) and varying (augment) labelled samples."""
 
 from spenser_gee.data.augment import crop, cutout, flip, shift
-from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
+from spenser_gee.data.batches import Batch, Batches
 from spenser_gee.data.datasets import DATASET_NAMES, canonical_name, load_data, load_dataset, resolve_data
 from spenser_gee.data.handles import DataHandle, open_data, reload_handle
 from spenser_gee.data.identity import Identity, OtherData, chooses_data, require_same
@@ -26,7 +26,6 @@ __all__ = [
     "chooses_data",
     "crop",
     "cutout",
-    "evaluation_batches",
     "flip",
     "import_torchvision",
     "load_data",
@@ -37,5 +36,4 @@ __all__ = [
     "resolve_data",
     "shift",
     "split",
-    "training_batches",
 ]

@@ -75,21 +75,8 @@ class Batches:
         return to_unit(inputs) if self.data.recorded_steps is None else inputs.to(torch.float32)
 
     def endless(self) -> Iterator[Batch]:
-        """The batches of epoch 0, 1, 2, ... without end."""
+        """The batches of epoch 0, 1, 2, ... without end. Each has its own order where there is a seed."""
         return chain.from_iterable(map(self.epoch, count()))
-
-
-def training_batches(data: Samples, indices: torch.Tensor, batch_size: int, seed: int) -> Iterator[Batch]:
-    """Shuffled batches over `data[indices]`, without end; every epoch has its own order.
-
-    A last batch of a single sample is dropped. See `Batches` for shapes and errors.
-    """
-    return Batches(data, indices, batch_size, seed, keep_last=False).endless()
-
-
-def evaluation_batches(data: Samples, indices: torch.Tensor, batch_size: int) -> Iterator[Batch]:
-    """Every sample of `data[indices]` once, in this order. See `Batches` for shapes and errors."""
-    return Batches(data, indices, batch_size).epoch()
 
 
 def to_unit(images: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain, islice
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spenser_gee.data import Batches, Samples, evaluation_batches, training_batches
+from spenser_gee.data import Batch, Batches, Samples
 from spenser_gee.data.batches import to_unit
 from spenser_gee.errors import InputError
 
@@ -16,6 +17,14 @@ def numbered(count: int) -> Samples:
     """Image i is all i, label i."""
     images = torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(count, 2, 3, 4).contiguous()
     return Samples.of_images(images, torch.arange(count))
+
+
+def training_batches(data: Samples, indices: torch.Tensor, batch_size: int, seed: int) -> Iterator[Batch]:
+    return Batches(data, indices, batch_size, seed, keep_last=False).endless()
+
+
+def evaluation_batches(data: Samples, indices: torch.Tensor, batch_size: int) -> Iterator[Batch]:
+    return Batches(data, indices, batch_size).epoch()
 
 
 def epochs_of(labels: list[list[int]], per_epoch: int) -> list[list[list[int]]]:
