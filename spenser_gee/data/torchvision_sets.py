@@ -173,10 +173,7 @@ def _read_cifar(source: Published, root: Path, reader: Any) -> Dataset:
     ]
     if findings:
         raise InputError(*findings)
-    try:
-        parts = [reader(str(root), train=train) for train in (True, False)]
-    except (RuntimeError, OSError) as error:
-        raise input_error(str(folder), f"cannot be read: {error}", _AGAIN) from error
+    parts = [reader(str(root), train=train) for train in (True, False)]
     classes = tuple(parts[0].classes)
     data = []
     for part, name in zip(parts, ("train", "test"), strict=True):
