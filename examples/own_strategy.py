@@ -11,8 +11,8 @@ from pathlib import Path
 import spenser_gee
 from spenser_gee.rng import stream
 from spenser_gee.search.elitist import ElitistSearch, ElitistState
-from spenser_gee.search.proposals import Proposer
-from spenser_gee.search.registry import STRATEGIES, Frame, StrategyEntry
+from spenser_gee.search.proposals import Frame, Proposer
+from spenser_gee.search.registry import STRATEGIES, StrategyEntry
 from spenser_gee.search.strategy import G, Proposal
 from spenser_gee.settings import Chosen, Positive
 
@@ -32,8 +32,8 @@ class Restarts(ElitistSearch[G]):
 
     def _newcomers(self, state: ElitistState[G], proposer: Proposer[G]) -> list[Proposal[G]]:
         proposals = []
-        for index in range(self._offspring):
-            rng = stream(self._seed, "restarts", state.generation, index)
+        for index in range(self._frame.offspring):
+            rng = stream(self._frame.seed, "restarts", state.generation, index)
             if state.elite is None or index % self.restart == self.restart - 1:
                 proposals.append(proposer.fresh(rng))
             else:
@@ -42,11 +42,9 @@ class Restarts(ElitistSearch[G]):
         return proposals
 
 
-def make(settings: RestartSettings, frame: Frame) -> Restarts:
+def make(settings: RestartSettings, frame: Frame[G]) -> Restarts[G]:
     """The strategy that a configuration asks for."""
-    strategy = Restarts(
-        frame.space, frame.seed, frame.offspring, frame.start, frame.tries, frame.objectives[0]
-    )
+    strategy = Restarts(frame)
     strategy.restart = settings.restart
     return strategy
 

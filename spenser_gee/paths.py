@@ -1,11 +1,13 @@
-"""Paths as a person writes them, on the command line and in a configuration: one reading for all."""
+"""Paths as a person writes them, on the command line and in a configuration: one reading for all; and what comes along."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from spenser_gee.errors import Place, input_error, nearest_path
-from spenser_gee.shipped import shipped_folder
 
 
 def expanded(text: str | Path, where: Place | None = None) -> Path:
@@ -44,10 +46,11 @@ def output_path(text: str | Path) -> Path:
     return path
 
 
-def find_beside(name: str, folder: Path, where: Place, files_only: bool = True) -> Path | None:
+def find_beside(
+    name: str, folder: Path, where: Place, fits: Callable[[Path], bool] = os.path.isfile
+) -> Path | None:
     """What a configuration in `folder` names: beside it, in the current folder, or among what comes along."""
-    tried = _tried(name, folder, where)
-    return next((each.resolve() for each in tried if _is_there(each, files_only)), None)
+    return next((each.resolve() for each in _tried(name, folder, where) if fits(each)), None)
 
 
 def require_beside(name: str, folder: Path, where: Place, key: str) -> Path:
@@ -67,8 +70,8 @@ def _tried(name: str, folder: Path, where: Place) -> list[Path]:
     return list(dict.fromkeys(each / path for each in folders))
 
 
-def _is_there(path: Path, files_only: bool) -> bool:
-    try:
-        return path.is_file() if files_only else path.exists()
-    except OSError:  # a name that is too long, a folder that may not be read
-        return False
+def shipped_folder(name: str) -> Path:
+    """`grammars` or `configs`, which come with the program: beside the package in a checkout, else where an installed
+    wheel puts them."""
+    beside = Path(__file__).resolve().parent.parent / name
+    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "spenser_gee" / name

@@ -9,7 +9,7 @@ from pathlib import Path
 from spenser_gee.atomic import missing_folders, take_away, write_text
 from spenser_gee.cli.console import output
 from spenser_gee.errors import InputError, input_error
-from spenser_gee.shipped import shipped_folder
+from spenser_gee.paths import shipped_folder
 
 
 def init_command(folder: Path) -> None:

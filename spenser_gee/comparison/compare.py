@@ -19,10 +19,10 @@ from spenser_gee.comparison.results import Results
 from spenser_gee.comparison.schedule import Key, carry_out, due_trials
 from spenser_gee.comparison.settings import trial_settings
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.paths import shipped_folder
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.runs.environment import describe_environment
 from spenser_gee.session import Reporter
-from spenser_gee.shipped import shipped_folder
 
 
 class ComparisonReporter(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def _with_paths(config: Config, folder: Path, place: Callable[[str], Place]) -> 
     data, search = config.data, config.search
     if data.root:
         where = place("data.root")
-        root = find_beside(data.root, folder, where, files_only=False) or expanded(data.root, where)
+        root = find_beside(data.root, folder, where, os.path.exists) or expanded(data.root, where)
         data = data.model_copy(update={"root": str(root)})
     if search.start is not None:
         start = require_beside(search.start, folder, place("search.start"), "search.start")
@@ -50,10 +51,9 @@ def _read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, Place]]:
         node, values = _parse(text, name)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        source = text.splitlines()[line - 1] if mark and line <= len(text.splitlines()) else ""
+        place = _place(name, mark, text.splitlines()) if mark else Place(name)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise input_error(Place(name, line, column, source), f"this is not YAML: {problem}") from None
+        raise input_error(place, f"this is not YAML: {problem}") from None
     except RecursionError:
         raise input_error(name, "this is not YAML: too many brackets") from None
     if not isinstance(values, dict):
@@ -65,6 +65,10 @@ def _read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, Place]]:
     if findings:
         raise InputError(*findings)
     return values, lines
+
+
+def _place(name: str, mark: yaml.Mark, source: list[str]) -> Place:
+    return Place(name, mark.line + 1, mark.column + 1, "".join(source[mark.line : mark.line + 1]))
 
 
 class _Loader(yaml.SafeLoader):
@@ -94,9 +98,8 @@ def _check_extent(node: yaml.Node, name: str, depth: int, count: list[int]) -> N
     """Refuses what aliases (`*x`) or brackets blow up without end; `count` holds the nodes met so far."""
     count[0] += 1
     if depth > MAX_DEPTH or count[0] > MAX_NODES:
-        mark = node.start_mark
         what = "nested too deeply" if depth > MAX_DEPTH else "too large, with its aliases written out"
-        raise input_error(Place(name, mark.line + 1, mark.column + 1), f"the configuration is {what}")
+        raise input_error(_place(name, node.start_mark, []), f"the configuration is {what}")
     if isinstance(node, yaml.CollectionNode):
         for item in node.value:
             for inner in item if isinstance(item, tuple) else (item,):
@@ -110,10 +113,7 @@ def _collect_lines(
         return
     for key, value in node.value:
         path = f"{prefix}{key.value}"
-        mark = key.start_mark
-        place = Place(
-            name, mark.line + 1, mark.column + 1, source[mark.line] if mark.line < len(source) else ""
-        )
+        place = _place(name, key.start_mark, source)
         if path in lines:
             findings.append(Finding(place, f"{path} is given twice", f"First at line {lines[path].line}."))
         lines[path] = place

@@ -2,12 +2,11 @@
 feeding (batches) and varying (augment) labelled samples."""
 
 from spenser_gee.data.augment import crop, cutout, flip, shift
-from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
-from spenser_gee.data.datasets import DATASET_NAMES, canonical_name, load_dataset, resolve_root
+from spenser_gee.data.batches import Batch, Batches
+from spenser_gee.data.datasets import DATASET_NAMES, canonical_name, load_data, load_dataset, resolve_data
 from spenser_gee.data.handles import DataHandle, open_data, reload_handle
 from spenser_gee.data.identity import Identity, OtherData, chooses_data, require_same
 from spenser_gee.data.samples import Dataset, Samples
-from spenser_gee.data.settings import load_data, resolve_data
 from spenser_gee.data.shared import SharedSamples
 from spenser_gee.data.splits import Split, split
 from spenser_gee.data.torchvision_import import import_torchvision
@@ -27,7 +26,6 @@ __all__ = [
     "chooses_data",
     "crop",
     "cutout",
-    "evaluation_batches",
     "flip",
     "import_torchvision",
     "load_data",
@@ -36,8 +34,6 @@ __all__ = [
     "reload_handle",
     "require_same",
     "resolve_data",
-    "resolve_root",
     "shift",
     "split",
-    "training_batches",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 import torch
 
@@ -63,10 +63,10 @@ class Batches:
         permutation = stream(self.seed, "batch order", epoch).permutation(len(indices))
         return indices[torch.from_numpy(permutation)]
 
-    def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch, from its batch `start` on."""
+    def epoch(self, epoch: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch."""
         order = send(self.order(epoch), self.data.labels.device)
-        for step in range(start, self.steps_per_epoch):
+        for step in range(self.steps_per_epoch):
             chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
             yield self._floats(chosen), self.data.labels.index_select(0, chosen)
 
@@ -74,27 +74,9 @@ class Batches:
         inputs = self.data.inputs.index_select(0, chosen)
         return to_unit(inputs) if self.data.recorded_steps is None else inputs.to(torch.float32)
 
-    def endless(self, start: int = 0) -> Iterator[Batch]:
-        """The batches of epoch 0, 1, 2, ... without end, beginning at step `start` of that sequence."""
-        first, within = divmod(start, self.steps_per_epoch)
-        for epoch in count(first):
-            yield from self.epoch(epoch, within if epoch == first else 0)
-
-
-def training_batches(
-    data: Samples, indices: torch.Tensor, batch_size: int, seed: int, start: int = 0
-) -> Iterator[Batch]:
-    """Shuffled batches over `data[indices]`, without end; every epoch has its own order.
-
-    A last batch of a single sample is dropped. `start` skips so many batches (to go on after an interruption)
-    without reading them. See `Batches` for shapes and errors.
-    """
-    return Batches(data, indices, batch_size, seed, keep_last=False).endless(start)
-
-
-def evaluation_batches(data: Samples, indices: torch.Tensor, batch_size: int) -> Iterator[Batch]:
-    """Every sample of `data[indices]` once, in this order. See `Batches` for shapes and errors."""
-    return Batches(data, indices, batch_size).epoch()
+    def endless(self) -> Iterator[Batch]:
+        """The batches of epoch 0, 1, 2, ... without end. Each has its own order where there is a seed."""
+        return chain.from_iterable(map(self.epoch, count()))
 
 
 def to_unit(images: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Data sets by name."""
+"""Data sets by name, and as a configuration asks for them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Final
 
 import torch
 
+from spenser_gee.config import Data
 from spenser_gee.data.digits import load_digits
 from spenser_gee.data.image_folder import load_image_folder
 from spenser_gee.data.samples import Dataset
-from spenser_gee.data.sources import SOURCES, Source, missing_data
+from spenser_gee.data.sources import SOURCES, Published, missing_data
 from spenser_gee.data.torchvision_sets import load_torchvision_set
 from spenser_gee.errors import Finding, InputError, Place, input_error, nearest
 from spenser_gee.paths import expanded
@@ -42,7 +43,7 @@ def _read_images(wanted: Wanted) -> Dataset:
     return load_image_folder(wanted.root, wanted.image_size, wanted.channels)
 
 
-def _read_torchvision(source: Source, wanted: Wanted) -> Dataset:
+def _read_torchvision(source: Published, wanted: Wanted) -> Dataset:
     if wanted.root is None:
         raise missing_data(source, None)
     return load_torchvision_set(source, wanted.root, wanted.download)
@@ -85,12 +86,17 @@ def canonical_name(name: str) -> str:
     return known
 
 
-def resolve_root(explicit: str | None, config: str | None) -> Path | None:
-    """The data root: the command line's, else the config's, else $SPENSER_GEE_DATA, else None."""
-    for value in (explicit, config, os.environ.get(ROOT_VARIABLE)):
-        if value:
-            return expanded(value)
-    return None
+def resolve_data(data: Data, root: str | None = None) -> Data:
+    """The section with its root resolved, so that it may go to another process: `root` (of the command line), else
+    its own, else $SPENSER_GEE_DATA, else None."""
+    found = root or data.root or os.environ.get(ROOT_VARIABLE)
+    return data.model_copy(update={"root": str(expanded(found).resolve()) if found else None})
+
+
+def load_data(data: Data) -> Dataset:
+    """The data set of a resolved section, on the CPU. Raises InputError."""
+    root = None if data.root is None else Path(data.root)
+    return load_dataset(data.dataset, root, data.download, image_size=data.image_size, channels=data.channels)
 
 
 def load_dataset(

@@ -7,9 +7,9 @@ from typing import Any, Literal, assert_never
 from typing_extensions import TypedDict
 
 from spenser_gee.config import Data
+from spenser_gee.data.datasets import load_data
 from spenser_gee.data.identity import Identity, require_same
 from spenser_gee.data.samples import Samples
-from spenser_gee.data.settings import load_data
 from spenser_gee.data.shared import SharedHandle, map_samples
 
 

@@ -32,13 +32,12 @@ class SharedSamples:
     has ended, in whatever way. Under Linux it lies in memory, elsewhere in the folder for temporary files.
 
     descriptor: of the open file, which is closed with this object. What has been mapped stays.
+    handle: for `map_samples`, JSON-able.
 
     Raises InputError where there is no room for the copy.
     """
 
     def __init__(self, data: Samples) -> None:
-        self.shape: tuple[int, ...] = tuple(data.inputs.shape)
-        self.dtype = str(data.inputs.dtype).removeprefix("torch.")
         try:
             file = _nameless_file()
             weakref.finalize(self, file.close)
@@ -54,15 +53,11 @@ class SharedSamples:
                 "Free some memory (outside Linux: space for temporary files).",
             ) from None
         self.descriptor: int = file.fileno()
-
-    @property
-    def handle(self) -> SharedHandle:
-        """For `map_samples`, JSON-able."""
-        return {
+        self.handle: SharedHandle = {
             "kind": "shared memory",
             "descriptor": self.descriptor,
-            "shape": list(self.shape),
-            "dtype": self.dtype,
+            "shape": list(data.inputs.shape),
+            "dtype": str(data.inputs.dtype).removeprefix("torch."),
         }
 
 

@@ -11,7 +11,7 @@ from spenser_gee.errors import InputError, input_error
 
 
 @dataclass(frozen=True)
-class Source:
+class Published:
     """A data set: torchvision's class, the folder below the root, its home page, the archive it is packed in."""
 
     name: str
@@ -22,21 +22,21 @@ class Source:
 
 
 SOURCES = (
-    Source(
+    Published(
         "fashion-mnist",
         "FashionMNIST",
         "FashionMNIST/raw",
         "https://github.com/zalandoresearch/fashion-mnist",
     ),
-    Source("mnist", "MNIST", "MNIST/raw", "http://yann.lecun.com/exdb/mnist/"),
-    Source(
+    Published("mnist", "MNIST", "MNIST/raw", "http://yann.lecun.com/exdb/mnist/"),
+    Published(
         "cifar10",
         "CIFAR10",
         "cifar-10-batches-py",
         "https://www.cs.toronto.edu/~kriz/cifar.html",
         "cifar-10-python.tar.gz",
     ),
-    Source(
+    Published(
         "cifar100",
         "CIFAR100",
         "cifar-100-python",
@@ -46,7 +46,7 @@ SOURCES = (
 )
 
 
-def missing_data(source: Source, root: Path | None, absent: Sequence[str] = ()) -> InputError:
+def missing_data(source: Published, root: Path | None, absent: Sequence[str] = ()) -> InputError:
     """The one message about data that are not there. `root` is None where no data root is set."""
     if root is None:
         where, hint = "data root", ""
@@ -61,7 +61,7 @@ def missing_data(source: Source, root: Path | None, absent: Sequence[str] = ()) 
     return input_error(where, problem, f"{hint}{remedy}")
 
 
-def _hint(source: Source, root: Path, absent: Sequence[str]) -> str:
+def _hint(source: Published, root: Path, absent: Sequence[str]) -> str:
     """What to do with files that are near, packed, or under another name; nothing where none is seen."""
     if not os.path.isdir(root):
         return f"{root} is {'a file' if os.path.exists(root) else 'not there'}; expected a folder. "
@@ -79,7 +79,7 @@ def _hint(source: Source, root: Path, absent: Sequence[str]) -> str:
     return f"CSV files ({tables[0]}) are not read: get the files named above. " if tables else ""
 
 
-def _near(source: Source, root: Path) -> list[Path]:
+def _near(source: Published, root: Path) -> list[Path]:
     """Folders where the files may be: their own, the root, what is in it; none of another data set."""
     try:
         below = sorted(path for path in root.iterdir() if os.path.isdir(path))
@@ -105,7 +105,7 @@ def _spellings(name: str) -> list[str]:
     return [*(f"{each}.gz" for each in plain), *plain]
 
 
-def _place(source: Source, root: Path, folder: Path) -> str:
+def _place(source: Published, root: Path, folder: Path) -> str:
     """Where to look for the files, or where to put them, if `folder` is not where they belong."""
     if folder == root / source.folder:
         return ""

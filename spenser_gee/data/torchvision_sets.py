@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from spenser_gee.data.samples import Dataset, Samples
-from spenser_gee.data.sources import Source, missing_data
+from spenser_gee.data.sources import Published, missing_data
 from spenser_gee.data.torchvision_import import import_torchvision
 from spenser_gee.errors import Finding, InputError, Place, input_error
 
@@ -33,7 +33,7 @@ _IDX_FILES = {
 _IDX_IMAGES, _IDX_LABELS = 0x803, 0x801
 
 
-def load_torchvision_set(source: Source, root: Path, download: bool) -> Dataset:
+def load_torchvision_set(source: Published, root: Path, download: bool) -> Dataset:
     """The data set below `root`, in torchvision's layout (`root/FashionMNIST/raw/...`).
 
     Raises:
@@ -62,7 +62,7 @@ def _absent(folder: Path, names: list[str]) -> list[str]:
 # ------------------------------------------------------------------------------------------------ download
 
 
-def _download(source: Source, reader: Any, root: Path) -> None:
+def _download(source: Published, reader: Any, root: Path) -> None:
     # Constructing a torchvision data set also reads it, with errors that name no file; only `download`
     # is wanted here, and it needs the root alone.
     loader = reader.__new__(reader)
@@ -93,7 +93,7 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
 # ----------------------------------------------------------------------------------- MNIST, Fashion-MNIST
 
 
-def _read_idx_set(source: Source, folder: Path, reader: Any) -> Dataset:
+def _read_idx_set(source: Published, folder: Path, reader: Any) -> Dataset:
     classes = tuple(name.split(" - ")[0] for name in reader.classes)
     train = _read_idx_pair(folder, "train", len(classes))
     test = _read_idx_pair(folder, "test", len(classes))
@@ -103,7 +103,11 @@ def _read_idx_set(source: Source, folder: Path, reader: Any) -> Dataset:
 def _read_idx_pair(folder: Path, part: str, class_count: int) -> Samples:
     idx = import_torchvision().datasets.mnist
     image_file, label_file = (folder / name for name in _IDX_FILES[part])
-    findings = [*_idx_findings(image_file, _IDX_IMAGES), *_idx_findings(label_file, _IDX_LABELS)]
+    findings = [
+        Finding(Place(str(path)), problem, _AGAIN)
+        for path, magic in ((image_file, _IDX_IMAGES), (label_file, _IDX_LABELS))
+        if (problem := _idx_problem(path, magic))
+    ]
     if findings:
         raise InputError(*findings)
     images: torch.Tensor = idx.read_image_file(str(image_file))
@@ -112,35 +116,30 @@ def _read_idx_pair(folder: Path, part: str, class_count: int) -> Samples:
     return Samples.of_images(images.unsqueeze(1), labels)
 
 
-def _idx_findings(path: Path, magic: int) -> list[Finding]:
-    """What is wrong with the header or the length of an IDX file of bytes (nothing, if it is sound).
+def _idx_problem(path: Path, magic: int) -> str:
+    """What is wrong with the header or the length of an IDX file of bytes ("" if it is sound).
 
     An IDX file is a magic number (type and number of axes), one big-endian int32 an axis, then the bytes:
     http://yann.lecun.com/exdb/mnist/. torchvision's reader checks this with assertions, or not at all.
     """
-    place = Place(str(path))
     axes = magic % 256
     size = path.stat().st_size
     with path.open("rb") as file:
         header = file.read(4 * (axes + 1))
     if size == 0:
-        return [Finding(place, "the file is empty", _AGAIN)]
+        return "the file is empty"
     if len(header) < 4 or struct.unpack(">I", header[:4])[0] != magic:
         packed = " (a gzip file: unpack it first)" if header[:2] == b"\x1f\x8b" else ""
-        found = f"expected an IDX file starting with {magic:08x}, found {header[:4].hex()}{packed}"
-        return [Finding(place, found, _AGAIN)]
+        return f"expected an IDX file starting with {magic:08x}, found {header[:4].hex()}{packed}"
     if len(header) < 4 * (axes + 1):
-        return [Finding(place, "the header is cut off", _AGAIN)]
+        return "the header is cut off"
     shape: tuple[int, ...] = struct.unpack(f">{axes}I", header[4:])
     expected = len(header) + int(np.prod(shape, dtype=object))
     if size != expected:
-        found = f"expected {expected} bytes for the shape {shape} in its header, found {size}"
-        return [Finding(place, found, _AGAIN)]
+        return f"expected {expected} bytes for the shape {shape} in its header, found {size}"
     if shape[0] == 0 or shape[1:] not in ((), (28, 28)):
-        return [
-            Finding(place, f"expected one or more images of 28 x 28 pixels, found the shape {shape}", _AGAIN)
-        ]
-    return []
+        return f"expected one or more images of 28 x 28 pixels, found the shape {shape}"
+    return ""
 
 
 def _check_labels(
@@ -163,7 +162,7 @@ def _checksums(reader: Any) -> dict[str, str]:
     return {**sums, reader.meta["filename"]: reader.meta["md5"]}
 
 
-def _read_cifar(source: Source, root: Path, reader: Any) -> Dataset:
+def _read_cifar(source: Published, root: Path, reader: Any) -> Dataset:
     folder = root / source.folder
     # The files are pickles, which can run code: only the published bytes are ever handed to the reader,
     # which then checks them itself.
@@ -174,10 +173,7 @@ def _read_cifar(source: Source, root: Path, reader: Any) -> Dataset:
     ]
     if findings:
         raise InputError(*findings)
-    try:
-        parts = [reader(str(root), train=train) for train in (True, False)]
-    except (RuntimeError, OSError) as error:
-        raise input_error(str(folder), f"cannot be read: {error}", _AGAIN) from error
+    parts = [reader(str(root), train=train) for train in (True, False)]
     classes = tuple(parts[0].classes)
     data = []
     for part, name in zip(parts, ("train", "test"), strict=True):

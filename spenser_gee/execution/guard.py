@@ -19,11 +19,6 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, default=_plain).encode()
 
 
-def decode(data: bytes) -> Any:
-    """The inverse of `encode`."""
-    return json.loads(data)
-
-
 def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
@@ -42,7 +37,7 @@ def guarded(
         evaluation = evaluate(payload, deadline)
         if not isinstance(evaluation, Evaluation):
             raise TypeError(f"evaluate returned {type(evaluation).__name__}, not an Evaluation")
-        values = decode(encode(evaluation.to_dict()))
+        values = json.loads(encode(evaluation.to_dict()))
     except (Exception, SystemExit) as error:
         values = _failure(error).to_dict()
     values["execution"] = asdict(Execution(started, time.time(), worker))

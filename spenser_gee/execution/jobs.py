@@ -55,11 +55,13 @@ class Executor(Protocol):
         """Stop everything that still runs. May be called twice."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 class WorkerStartError(InputError):
@@ -70,7 +72,7 @@ class WorkerStartError(InputError):
         self.traceback_text = traceback_text
 
 
-def make_evaluate(start: WorkerStart) -> Evaluate:
+def import_evaluate(start: WorkerStart) -> Evaluate:
     """Import the factory and call it. Every failure is a `WorkerStartError`."""
     try:
         module, _, function = start.factory.partition(":")

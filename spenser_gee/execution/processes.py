@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -13,13 +14,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from spenser_gee.errors import Finding, Place
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.execution.guard import decode, encode, lost
-from spenser_gee.execution.jobs import Job, WorkerStart, WorkerStartError, require_unique_ids
+from spenser_gee.execution.guard import encode, lost
+from spenser_gee.execution.jobs import Executor, Job, WorkerStart, WorkerStartError, require_unique_ids
 
 # How often the driver looks for workers which died without closing their socket (a child of theirs holds it).
 _TICK_S = 0.5
@@ -43,7 +43,7 @@ class _Worker:
         self.name = f"process {self.process.pid}"
 
 
-class ProcessExecutor:
+class ProcessExecutor(Executor):
     """At most `workers` processes, each of which makes its evaluate function once and serves job after job.
 
     timeout_s: limit of a job; the evaluate function gets it as its deadline, and `grace_s` later its worker
@@ -95,14 +95,6 @@ class ProcessExecutor:
         """Kill every worker."""
         for worker in list(self._workers):
             self._kill(worker)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._workers if worker.job is not None]
@@ -156,7 +148,7 @@ class ProcessExecutor:
     def _receive(self, worker: _Worker) -> Iterator[tuple[int, Evaluation]]:
         try:
             # `poll` is false for a dead worker whose socket is held open by a child of it.
-            message = decode(worker.connection.recv_bytes()) if worker.connection.poll(0) else None
+            message = json.loads(worker.connection.recv_bytes()) if worker.connection.poll(0) else None
         except (EOFError, OSError):
             message = None
         if message is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from spenser_gee.execution.jobs import Executor, WorkerStart, make_evaluate
+from spenser_gee.execution.jobs import Executor, WorkerStart, import_evaluate
 from spenser_gee.execution.processes import ProcessExecutor
 from spenser_gee.execution.serial import SerialExecutor
 from spenser_gee.settings import Chosen
@@ -30,7 +30,7 @@ def _local(
     start: WorkerStart, settings: Chosen, workers: int, timeout_s: float | None, recycle_after: int
 ) -> Executor:
     if workers == 0:
-        return SerialExecutor(make_evaluate(start), timeout_s)
+        return SerialExecutor(import_evaluate(start), timeout_s)
     return ProcessExecutor(start, workers, timeout_s, recycle_after)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
 
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.execution.guard import decode, encode, guarded
-from spenser_gee.execution.jobs import Evaluate, Job, require_unique_ids
+from spenser_gee.execution.guard import encode, guarded
+from spenser_gee.execution.jobs import Evaluate, Executor, Job, require_unique_ids
 
 
-class SerialExecutor:
+class SerialExecutor(Executor):
     """Calls `evaluate(payload, deadline)` here: simple to debug, but nothing protects this process.
 
     A crash (segmentation fault, the system's out-of-memory killer) ends the run, and the time limit is
@@ -28,16 +27,8 @@ class SerialExecutor:
         require_unique_ids(jobs)
         for job in jobs:
             # The same trip through JSON as to a worker process: what works here works there.
-            payload = decode(encode(job.payload))
+            payload = json.loads(encode(job.payload))
             yield job.id, Evaluation.from_dict(guarded(self._evaluate, payload, self._timeout_s, "serial"))
 
     def close(self) -> None:
         """Nothing to stop."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -8,14 +8,15 @@ the values of one `Evaluation` for each job.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import queue
 import signal
 import threading
 from multiprocessing.connection import Connection
 
-from spenser_gee.execution.guard import decode, encode, guarded
-from spenser_gee.execution.jobs import WorkerStart, WorkerStartError, make_evaluate
+from spenser_gee.execution.guard import encode, guarded
+from spenser_gee.execution.jobs import WorkerStart, WorkerStartError, import_evaluate
 from spenser_gee.streams import guard_streams, keep_going
 
 
@@ -30,7 +31,7 @@ def main(descriptor: int) -> None:
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
     try:
-        evaluate = make_evaluate(WorkerStart(**decode(inbox.get())))
+        evaluate = import_evaluate(WorkerStart(**json.loads(inbox.get())))
     except WorkerStartError as error:
         findings = [dataclasses.asdict(finding) for finding in error.findings]
         connection.send_bytes(encode({"start_error": findings, "traceback": error.traceback_text}))
@@ -38,7 +39,7 @@ def main(descriptor: int) -> None:
     connection.send_bytes(encode({"ready": True}))
     name = f"process {os.getpid()}"
     while True:
-        job = decode(inbox.get())
+        job = json.loads(inbox.get())
         connection.send_bytes(encode(guarded(evaluate, job["payload"], job["timeout_s"], name)))
 
 

@@ -26,7 +26,7 @@ from lark.grammar import Symbol
 from lark.load_grammar import GrammarBuilder, PrepareLiterals, TerminalTreeToPattern, _get_parser
 
 from spenser_gee.errors import Finding, InputError, Place, input_error, nearest, place_at
-from spenser_gee.shipped import shipped_folder
+from spenser_gee.paths import shipped_folder
 from spenser_gee.text import read_text
 
 #: Where `numeric.lark` and the example grammars lie.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from spenser_gee.search.loop import Stops, run_search
 from spenser_gee.search.one_plus_lambda import OnePlusLambda
-from spenser_gee.search.proposals import Described, Proposer, Space
+from spenser_gee.search.proposals import Described, Frame, Proposer, Space
 from spenser_gee.search.random_search import RandomSearch
 from spenser_gee.search.record import GenerationSummary, MemoryRecord, Record
-from spenser_gee.search.registry import STRATEGIES, Frame, make_strategy
+from spenser_gee.search.registry import STRATEGIES, make_strategy
 from spenser_gee.search.strategy import Candidate, Progress, Proposal, Standing, Strategy, Trained
 
 __all__ = [

@@ -16,7 +16,7 @@ from deap import base, tools
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import FITNESS, Objective
-from spenser_gee.search.proposals import TRIES, Proposer, Space
+from spenser_gee.search.proposals import Frame, Proposer
 from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, Standing, Trained
 
 
@@ -77,23 +77,11 @@ class ElitistSearch(Generic[G]):
 
     inheriting = False
 
-    def __init__(
-        self,
-        space: Space[G],
-        seed: int,
-        offspring: int,
-        start: G | None = None,
-        tries: int = TRIES,
-        objective: Objective = FITNESS,
-    ) -> None:
-        if offspring < 1:
-            raise ValueError(f"offspring is at least 1, got {offspring}")
-        self._space = space
-        self._seed = seed
-        self._offspring = offspring
-        self._start = start
-        self._tries = tries
-        self._objective = objective
+    def __init__(self, frame: Frame[G]) -> None:
+        if frame.offspring < 1:
+            raise ValueError(f"offspring is at least 1, got {frame.offspring}")
+        self._frame, self._space = frame, frame.space
+        (self._objective,) = frame.objectives
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -109,7 +97,7 @@ class ElitistSearch(Generic[G]):
 
     def ask(self, state: ElitistState[G]) -> tuple[Sequence[Proposal[G]], ElitistState[G]]:
         """The elite again (if there is one), then `offspring` newcomers."""
-        proposer = Proposer(self._space, state.seen, state.next_id, self._tries)
+        proposer = Proposer(self._space, state.seen, state.next_id, self._frame.tries)
         again = [] if state.elite is None else [Proposal(state.elite.candidate, again=True)]
         proposals = [*again, *self._newcomers(state, proposer)]
         if self.inheriting and state.elite is not None:

@@ -28,18 +28,19 @@ class OnePlusLambda(ElitistSearch[G]):
 
     def _newcomers(self, state: ElitistState[G], proposer: Proposer[G]) -> list[Proposal[G]]:
         proposals: list[Proposal[G]] = []
-        if state.generation == 0 and self._start is not None:
-            proposals.append(proposer.given(self._start, "start"))
-        while len(proposals) < self._offspring:
+        if state.generation == 0 and self._frame.start is not None:
+            proposals.append(proposer.given(self._frame.start, "start"))
+        while len(proposals) < self._frame.offspring:
             proposals.append(self._newcomer(state, proposer, len(proposals)))
         return proposals
 
     def _newcomer(self, state: ElitistState[G], proposer: Proposer[G], index: int) -> Proposal[G]:
-        if state.elite is None and self._start is None:
-            return proposer.fresh(stream(self._seed, "sample", state.generation, index))
-        rng = stream(self._seed, "mutation", state.generation, index)
+        seed, start = self._frame.seed, self._frame.start
+        if state.elite is None and start is None:
+            return proposer.fresh(stream(seed, "sample", state.generation, index))
+        rng = stream(seed, "mutation", state.generation, index)
         if state.elite is not None:
             parent = state.elite.candidate
             return proposer.mutant(parent.genotype, (parent.id,), rng)
-        assert self._start is not None  # for the type checker: the case above
-        return proposer.mutant(self._start, (0,), rng)
+        assert start is not None  # for the type checker: the case above
+        return proposer.mutant(start, (0,), rng)

@@ -9,6 +9,7 @@ from typing import Any, Generic
 
 import numpy as np
 
+from spenser_gee.objective import FITNESS, Objective
 from spenser_gee.search.strategy import Candidate, G, Proposal
 
 REDRAWS = ("redrawn_infeasible", "redrawn_duplicate")
@@ -75,6 +76,19 @@ class Space(Generic[G]):
             phenotype_key=described.phenotype_key,
             payload=described.payload,
         )
+
+
+@dataclass(frozen=True)
+class Frame(Generic[G]):
+    """What every strategy is given. offspring: candidates of a generation, beside those that are evaluated again.
+    start: a genotype to begin with, or None. tries: draws for one candidate that can be built and is new."""
+
+    space: Space[G]
+    seed: int
+    offspring: int
+    start: G | None = None
+    tries: int = TRIES
+    objectives: tuple[Objective, ...] = (FITNESS,)
 
 
 def short_key(phenotype_key: str) -> str:

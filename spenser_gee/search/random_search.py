@@ -18,6 +18,6 @@ class RandomSearch(ElitistSearch[G]):
 
     def _newcomers(self, state: ElitistState[G], proposer: Proposer[G]) -> list[Proposal[G]]:
         return [
-            proposer.fresh(stream(self._seed, "sample", state.generation, index))
-            for index in range(self._offspring)
+            proposer.fresh(stream(self._frame.seed, "sample", state.generation, index))
+            for index in range(self._frame.offspring)
         ]

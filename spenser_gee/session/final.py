@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from spenser_gee.data import Samples
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import Genotype, genotype_from_sentence, sentence_of
 from spenser_gee.initialisation.from_birth import train_from_birth
@@ -26,7 +27,7 @@ from spenser_gee.runs.queries import candidate
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.search import Trained
 from spenser_gee.session.setup import Setup
-from spenser_gee.training.measure import Measurement, measure
+from spenser_gee.training.measure import measure
 from spenser_gee.training.mode import Mode
 from spenser_gee.training.saved import load_network, save_network
 from spenser_gee.training.source import Source, source_of
@@ -60,7 +61,7 @@ def train_further(
     _prepare(setup)
     saved = load_network(path, setup.device)
     network, spec = saved.network, saved.spec
-    seed, source = final_seed(setup.config), train_source(setup)
+    seed, source = final_seed(setup.config), _source(setup, setup.data.train)
     network.use_generator(torch.Generator(source.device).manual_seed(derive_seed(seed, "dropout")))
     record = train(
         network,
@@ -68,7 +69,7 @@ def train_further(
         source.training(seed),
         source.stimulus(spec, derive_seed(seed, "training"), augment=True),
         Budget(steps=epochs * source.steps_per_epoch),
-        mode=training_mode(setup),
+        mode=Mode.of_settings(setup.config.training),
         on_step=lambda step, share: progress(share),
     )
     _require_complete(record, target)
@@ -89,14 +90,14 @@ def retrain(
         plan = plan_network(spec, data.input_shape, data.class_count)
     except Infeasible as error:
         raise input_error(name, f"this network cannot be built for {data.name}: {error}") from None
-    source = train_source(setup)
+    source = _source(setup, setup.data.train)
     grown = train_from_birth(
         plan,
         source,
         Budget(steps=epochs * source.steps_per_epoch),
         setup.config.initialisation,
         retraining_seed(setup.config),
-        mode=training_mode(setup),
+        mode=Mode.of_settings(setup.config.training),
         on_step=lambda step, share: progress(share),
     )
     _require_complete(grown.training, target)
@@ -126,7 +127,9 @@ def _tested(
     setup: Setup, network: SpikingNetwork, spec: NetworkSpec, epochs: int, record: TrainingRecord
 ) -> dict[str, Any]:
     begun = time.monotonic()
-    result = measure_on_test(setup, network, spec)
+    source = _source(setup, setup.data.test)
+    stimulus = source.stimulus(spec, test_seed(setup.config), augment=False)
+    result = measure(network, spec, source.once(), stimulus, Mode.of_settings(setup.config.training))
     return {
         "test_accuracy": result.accuracy,
         "test_standard_error": result.standard_error,
@@ -142,18 +145,5 @@ def _tested(
     }
 
 
-def measure_on_test(setup: Setup, network: SpikingNetwork, spec: NetworkSpec) -> Measurement:
-    """Accuracy on the test images."""
-    source = source_of(setup.data.test, setup.data_settings, setup.device)
-    stimulus = source.stimulus(spec, test_seed(setup.config), augment=False)
-    return measure(network, spec, source.once(), stimulus, training_mode(setup))
-
-
-def train_source(setup: Setup) -> Source:
-    """All training images."""
-    return source_of(setup.data.train, setup.data_settings, setup.device)
-
-
-def training_mode(setup: Setup) -> Mode:
-    """Memory and precision, as in the search."""
-    return Mode.of_settings(setup.config.training)
+def _source(setup: Setup, part: Samples) -> Source:
+    return source_of(part, setup.config.data, setup.device)

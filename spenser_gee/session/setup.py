@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spenser_gee.config import FITNESS_KINDS, Config, Data, FitnessKind, Mutation
+from spenser_gee.config import FITNESS_KINDS, Config, FitnessKind, Mutation
 from spenser_gee.data import Dataset, Identity, SharedSamples, load_data, open_data, resolve_data, split
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
@@ -56,9 +56,8 @@ class Setup:
 
     identity: of `data`.
     shared: the training images of `data` for workers, who read the same memory.
-    data_settings: the configuration's section, with its root resolved.
+    config: its section on data has its root resolved.
     backend: of the neurons, resolved.
-    threads: of each process that evaluates candidates. training_threads: of the training after the search.
     """
 
     config: Config
@@ -66,13 +65,24 @@ class Setup:
     data: Dataset
     identity: Identity
     shared: SharedSamples
-    data_settings: Data
     device: torch.device
     backend: str
-    threads: int
-    training_threads: int
     space: Space[Genotype]
     strategy: Strategy[Any, Genotype]
+
+    @property
+    def threads(self) -> int:
+        """Of each process that evaluates candidates.
+
+        The number decides in which order floats are summed, so it must not follow from the number of workers.
+        Workers with one thread each are also faster than threads within an operation.
+        """
+        return self.config.threads or 1
+
+    @property
+    def training_threads(self) -> int:
+        """Of the training after the search."""
+        return self.config.threads or _ALL_THREADS
 
     @property
     def fitness(self) -> FitnessKind:
@@ -98,14 +108,14 @@ class Setup:
 
 def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Setup:
     """Loads the data and checks everything. Raises InputError."""
-    settings = resolve_data(config.data, data_root)
+    config = config.model_copy(update={"data": resolve_data(config.data, data_root)})
     device = choose_device(config.device)
     # Here, not in the workers: it may take seconds the first time, for a build that all of them use.
     backend = resolve_backend(config.backend, device)
     check_sizes(grammar, config.search.sizes)
-    data = load_data(settings)
+    data = load_data(config.data)
     # Workers split for themselves: here it is only tried, before anything is written.
-    split(data.train.labels, config.seed, settings.fitness_share, settings.train_subset)
+    split(data.train.labels, config.seed, config.data.fitness_share, config.data.train_subset)
     # In memory once for all processes, this one too.
     shared = SharedSamples(data.train)
     data = replace(data, train=open_data(shared.handle))
@@ -114,25 +124,7 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     search = config.search
     frame = Frame(space, config.seed, search.offspring, start, search.redraws, config.strives_for)
     strategy = make_strategy(search.strategy, frame)
-    config = config.model_copy(update={"data": settings})
-    # The number of threads decides in which order floats are summed, so it must not follow from the number of
-    # workers. Workers with one thread each are also faster than threads within an operation.
-    threads = config.threads or 1
-    training_threads = config.threads or _ALL_THREADS
-    return Setup(
-        config,
-        grammar,
-        data,
-        Identity.of(data),
-        shared,
-        settings,
-        device,
-        backend,
-        threads,
-        training_threads,
-        space,
-        strategy,
-    )
+    return Setup(config, grammar, data, Identity.of(data), shared, device, backend, space, strategy)
 
 
 def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotype]:
@@ -166,11 +158,7 @@ def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotyp
 def mutation_rates(section: Mutation) -> Rates:
     """The preset with the configuration's own rates in it."""
     preset = SPENSER_RATES if section.preset == "spenser" else DEFAULT_RATES
-    own = {
-        name: value for name, value in section.model_dump().items() if name != "preset" and value is not None
-    }
-    values: dict[str, Any] = {**vars(preset), **own}
-    return Rates(**values)
+    return replace(preset, **section.model_dump(exclude={"preset"}, exclude_none=True))
 
 
 def _start_genotype(config: Config, grammar: Grammar, space: Space[Genotype]) -> Genotype | None:

@@ -14,7 +14,7 @@ from spenser_gee.rng import stream
 from spenser_gee.search import Candidate, Frame, MemoryRecord, Stops, Strategy, run_search
 from spenser_gee.testing.toy_space import Bits, best_of, comparable, evaluator, one_max, toy_space
 
-Make = Callable[[Frame], Strategy[Any, Bits]]
+Make = Callable[[Frame[Bits]], Strategy[Any, Bits]]
 MakeOne = Callable[..., Strategy[Any, Bits]]
 FITNESS = OBJECTIVES["fitness"]
 

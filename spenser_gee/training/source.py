@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from spenser_gee.config import Data
-from spenser_gee.data.batches import Batch, Batches, evaluation_batches, training_batches
+from spenser_gee.data.batches import Batch, Batches
 from spenser_gee.data.samples import Samples
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
@@ -41,11 +41,12 @@ class Source:
 
     def training(self, seed: int) -> Iterator[Batch]:
         """Endless shuffled batches; their order depends on `seed` alone."""
-        return training_batches(self.data, self.indices, self.batch_size, derive_seed(seed, "order"))
+        order = derive_seed(seed, "order")
+        return Batches(self.data, self.indices, self.batch_size, order, keep_last=False).endless()
 
     def once(self) -> Iterator[Batch]:
         """Every sample once. Larger batches than in training: there are no gradients to keep."""
-        return evaluation_batches(self.data, self.indices, 4 * self.batch_size)
+        return Batches(self.data, self.indices, 4 * self.batch_size).epoch()
 
     def stimulus(self, spec: NetworkSpec, seed: int, *, augment: bool) -> Stimulus:
         """The coding of `spec`; its noise depends on `seed` alone."""

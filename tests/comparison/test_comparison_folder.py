@@ -20,10 +20,10 @@ from spenser_gee.comparison.settings import Settings, TrialData, TrialTraining
 from spenser_gee.config import Initialisation
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
+from spenser_gee.paths import shipped_folder
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected
-from spenser_gee.shipped import shipped_folder
 
 SETTINGS = Settings(
     data=TrialData("digits", None, None, 4, 32, None, 0.3, (1438, 1, 8, 8)),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from spenser_gee.data import DATASET_NAMES, Dataset, Samples, canonical_name, load_dataset, resolve_root
+from spenser_gee.config import Data
+from spenser_gee.data import DATASET_NAMES, Dataset, Samples, canonical_name, load_dataset, resolve_data
 from spenser_gee.errors import InputError
 
 
@@ -41,12 +42,16 @@ def test_unknown_name_gives_the_nearest_and_the_list() -> None:
 
 def test_root_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPENSER_GEE_DATA", "/from/environment")
-    assert resolve_root("/explicit", "/config") == Path("/explicit")
-    assert resolve_root(None, "/config") == Path("/config")
-    assert resolve_root(None, None) == Path("/from/environment")
-    assert resolve_root(None, "~/data") == Path.home() / "data"
+
+    def root(explicit: str | None, config: str | None) -> str | None:
+        return resolve_data(Data(dataset="digits", root=config), explicit).root
+
+    assert root("/explicit", "/config") == "/explicit"
+    assert root(None, "/config") == "/config"
+    assert root(None, None) == "/from/environment"
+    assert root(None, "~/data") == str((Path.home() / "data").resolve())
     monkeypatch.setenv("SPENSER_GEE_DATA", "")
-    assert resolve_root(None, None) is None
+    assert root(None, None) is None
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100", "image-folder"])

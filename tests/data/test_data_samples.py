@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from spenser_gee.data import Samples, SharedSamples, evaluation_batches, open_data
+from spenser_gee.data import Batches, Samples, SharedSamples, open_data
 
 LABELS = torch.arange(3)
 
@@ -43,7 +43,7 @@ def test_only_sequences_may_be_floats() -> None:
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
 def test_batches_keep_counts_and_values(kind: torch.dtype) -> None:
     values = torch.arange(3 * 6 * 4).view(3, 6, 1, 2, 2).to(kind)
-    ((inputs, labels),) = evaluation_batches(Samples(values, LABELS), torch.tensor([2, 0]), 5)
+    ((inputs, labels),) = Batches(Samples(values, LABELS), torch.tensor([2, 0]), 5).epoch()
     assert inputs.dtype == torch.float32
     assert torch.equal(inputs, values[[2, 0]].float())
     assert labels.tolist() == [2, 0]

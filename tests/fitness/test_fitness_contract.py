@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spenser_gee.config import FITNESS_KINDS, Config, load_config
-from spenser_gee.shipped import shipped_folder
+from spenser_gee.paths import shipped_folder
 from spenser_gee.testing.fitness import FitnessContract
 
 

@@ -14,6 +14,7 @@ from made_runs import made_run
 from tiny_networks import parameter_count
 
 from spenser_gee.network.build import build_network
+from spenser_gee.paths import shipped_folder
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Plan, plan_network
@@ -40,7 +41,6 @@ from spenser_gee.report.run.architecture import (
 )
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.setup import read_sentence
-from spenser_gee.shipped import shipped_folder
 from spenser_gee.training.saved import load_network
 
 BACKBONES = sorted((shipped_folder("configs") / "backbones").glob("*.net"))

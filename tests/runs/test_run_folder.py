@@ -27,7 +27,7 @@ from spenser_gee.runs import queries
 from spenser_gee.runs.database import SCHEMA_VERSION, transaction
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import evaluations_csv, summarise
-from spenser_gee.search import Candidate, GenerationSummary, OnePlusLambda, Standing, Stops, run_search
+from spenser_gee.search import Candidate, Frame, GenerationSummary, OnePlusLambda, Standing, Stops, run_search
 from spenser_gee.search.record import MemoryRecord
 
 CONFIG = {"seed": 3, "search": {"offspring": 4, "rate": 1e-3, "name": "é"}, "list": [1, None, True]}
@@ -196,7 +196,7 @@ def toy_search(run: RunFolder | None, generations: int, stop_after: int | None =
         return one_max(who, generation)
 
     space = toy_space()
-    strategy = OnePlusLambda(space, 5, 3)
+    strategy = OnePlusLambda(Frame(space, 5, 3))
     record = MemoryRecord() if run is None else run
     last = None if run is None else run.last_state()
     state = None if last is None else strategy.state_from_json(last)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.search import Candidate, MemoryRecord, OnePlusLambda, RandomSearch, Stops, run_search
+from spenser_gee.search import Candidate, Frame, MemoryRecord, OnePlusLambda, RandomSearch, Stops, run_search
 from spenser_gee.search.elitist import Elite, select
 from spenser_gee.search.strategy import taken_over
 from spenser_gee.testing.toy_space import Bits, best_of, evaluator, one_max, toy_space
@@ -88,7 +88,7 @@ def test_one_evaluation_has_no_standard_error() -> None:
 
 
 def test_one_plus_lambda_makes_mutants_of_the_parent() -> None:
-    strategy = OnePlusLambda(toy_space(), seed=1, offspring=4)
+    strategy = OnePlusLambda(Frame(toy_space(), seed=1, offspring=4))
     record = MemoryRecord()
     run_search(strategy, evaluator(), record, stops=Stops(8))
     genotypes = {c.id: c.genotype for c, _ in record.evaluations.values()}
@@ -105,7 +105,7 @@ def test_one_plus_lambda_makes_mutants_of_the_parent() -> None:
 
 def test_a_start_genotype_is_the_first_candidate_and_the_others_are_its_mutants() -> None:
     start = (1,) * 23 + (0,)
-    strategy = OnePlusLambda(toy_space(), 1, 4, start=start)
+    strategy = OnePlusLambda(Frame(toy_space(), 1, 4, start=start))
     proposals, _ = strategy.ask(strategy.init())
     first, *others = [proposal.candidate for proposal in proposals]
     assert (first.id, first.genotype, first.origin) == (0, start, ("start",))
@@ -118,7 +118,7 @@ def test_random_search_inherits_nothing_and_evaluates_as_often() -> None:
     records = []
     for make in (OnePlusLambda, RandomSearch):
         record = MemoryRecord()
-        run_search(make(toy_space(), 1, 4), evaluator(), record, stops=Stops(8))
+        run_search(make(Frame(toy_space(), 1, 4)), evaluator(), record, stops=Stops(8))
         records.append(record)
     assert all(c.parents == () for c, _ in records[1].evaluations.values())
     assert [s.evaluations for s in records[0].generations] == [s.evaluations for s in records[1].generations]
@@ -126,7 +126,7 @@ def test_random_search_inherits_nothing_and_evaluates_as_often() -> None:
 
 
 def test_the_parent_is_evaluated_again_in_every_generation_on_its_draw() -> None:
-    strategy = OnePlusLambda(toy_space(), 2, 3)
+    strategy = OnePlusLambda(Frame(toy_space(), 2, 3))
     record = MemoryRecord()
     state = run_search(strategy, evaluator(), record, stops=Stops(10))
     best = best_of(strategy, state)
@@ -140,7 +140,7 @@ def test_the_parent_is_evaluated_again_in_every_generation_on_its_draw() -> None
 
 
 def test_common_noise_of_a_generation_never_costs_progress() -> None:
-    strategy = OnePlusLambda(toy_space(), 2, 3)
+    strategy = OnePlusLambda(Frame(toy_space(), 2, 3))
     record = MemoryRecord()
     run_search(strategy, evaluator(one_max), record, stops=Stops(15))
     genotypes = {c.id: c.genotype for c, _ in record.evaluations.values()}

@@ -31,7 +31,7 @@ LOSS = OBJECTIVES["loss"]
 def test_an_exhausted_space_ends_the_search_and_says_so(make: Any, length: int, networks: int) -> None:
     record, evaluate, said = MemoryRecord(), evaluator(), []
     space = toy_space(length) if length else _single()
-    strategy = make(space, 1, 3)
+    strategy = make(Frame(space, 1, 3))
     state = run_search(strategy, evaluate, record, stops=Stops(12), exhausted=said.append)
     assert said == [len(record.generations)]
     new = [e for _, e in record.evaluations.values() if e.evaluated]
@@ -53,7 +53,7 @@ def _single() -> Any:
 
 def test_a_space_without_a_feasible_network_is_not_taken_for_an_exhausted_one() -> None:
     record, said = MemoryRecord(), []
-    strategy = RandomSearch(toy_space(3, lambda bits: "too small"), 1, 2, tries=3)
+    strategy = RandomSearch(Frame(toy_space(3, lambda bits: "too small"), 1, 2, tries=3))
     run_search(strategy, evaluator(), record, stops=Stops(4), exhausted=said.append)
     assert (said, len(record.generations)) == ([], 4)
 
@@ -65,7 +65,7 @@ def zeros(candidate: Candidate[Bits], generation: int) -> Evaluation:
 @pytest.mark.parametrize("make", [OnePlusLambda, RandomSearch])
 def test_an_objective_that_is_minimised(make: Any) -> None:
     record = MemoryRecord()
-    strategy = make(toy_space(), 2, 6, objective=LOSS)
+    strategy = make(Frame(toy_space(), 2, 6, objectives=(LOSS,)))
     state = run_search(strategy, evaluator(zeros), record, stops=Stops(25))
     losses = [summary.front[0].latest["loss"] for summary in record.generations]
     assert losses == sorted(losses, reverse=True)
@@ -76,7 +76,7 @@ def test_an_objective_that_is_minimised(make: Any) -> None:
 
 def test_an_evaluation_without_the_declared_objective_fails_and_says_what_it_has() -> None:
     record = MemoryRecord()
-    run_search(OnePlusLambda(toy_space(), 2, 2), evaluator(zeros), record, stops=Stops(1))
+    run_search(OnePlusLambda(Frame(toy_space(), 2, 2)), evaluator(zeros), record, stops=Stops(1))
     for _, evaluation in record.evaluations.values():
         assert (evaluation.status, evaluation.reason) == (
             "failed",
@@ -86,7 +86,7 @@ def test_an_evaluation_without_the_declared_objective_fails_and_says_what_it_has
 
 def test_what_is_inherited_and_whose_weights_are_kept() -> None:
     for make, inherits in ((OnePlusLambda, True), (RandomSearch, False)):
-        strategy = make(toy_space(), 1, 3)
+        strategy = make(Frame(toy_space(), 1, 3))
         state = run_search(strategy, evaluator(), MemoryRecord(), stops=Stops(4))
         (elite,) = strategy.progress(state).front
         assert list(strategy.needed(state)) == [(elite.id, elite.trained)]
@@ -97,7 +97,7 @@ def test_what_is_inherited_and_whose_weights_are_kept() -> None:
 
 def test_the_candidates_of_a_state_are_reencoded() -> None:
     space = toy_space()
-    strategy = OnePlusLambda(space, 1, 3)
+    strategy = OnePlusLambda(Frame(space, 1, 3))
     assert strategy.reencode(strategy.init(), _refuse) == strategy.init()
     state = run_search(strategy, evaluator(), MemoryRecord(), stops=Stops(2))
     changed = strategy.reencode(state, lambda candidate: space.candidate_of(candidate, (1,) * 24))

@@ -11,6 +11,7 @@ from spenser_gee.evaluation import Evaluation
 from spenser_gee.rng import stream
 from spenser_gee.search import (
     Candidate,
+    Frame,
     MemoryRecord,
     OnePlusLambda,
     Proposer,
@@ -69,7 +70,7 @@ def test_candidates_without_an_evaluation_are_recorded_with_the_reason() -> None
     # 4 networks only, 2 of them infeasible: the search runs out of new ones at once.
     record = MemoryRecord()
     evaluate = evaluator()
-    strategy = RandomSearch(toy_space(2, odd), seed=1, offspring=6, tries=5)
+    strategy = RandomSearch(Frame(toy_space(2, odd), seed=1, offspring=6, tries=5))
     run_search(strategy, evaluate, record, stops=Stops(3))
     assert len(evaluate.made) == 2  # type: ignore[attr-defined]
     assert [summary.evaluations for summary in record.generations] == [2]
@@ -106,7 +107,7 @@ def test_an_evaluation_taken_over_keeps_status_and_objectives_but_no_cost() -> N
 )
 def test_stops(stops: Stops, generations: int) -> None:
     record = MemoryRecord()
-    run_search(OnePlusLambda(toy_space(), 1, 4), evaluator(), record, stops=stops)
+    run_search(OnePlusLambda(Frame(toy_space(), 1, 4)), evaluator(), record, stops=stops)
     assert len(record.generations) == generations
 
 
@@ -116,7 +117,7 @@ def test_the_wall_clock_counts_over_the_sessions_of_a_run() -> None:
             return 100.0
 
     record = Spent()
-    strategy = OnePlusLambda(toy_space(), 1, 4)
+    strategy = OnePlusLambda(Frame(toy_space(), 1, 4))
     state = run_search(strategy, evaluator(), record, stops=Stops(3, wall_clock_s=100.0))
     assert (state.generation, record.generations) == (0, [])
     state = run_search(strategy, evaluator(), record, stops=Stops(3, wall_clock_s=160.0))
@@ -124,7 +125,7 @@ def test_the_wall_clock_counts_over_the_sessions_of_a_run() -> None:
 
 
 def test_more_generations_can_be_asked_for_later() -> None:
-    strategy = OnePlusLambda(toy_space(), 1, 4)
+    strategy = OnePlusLambda(Frame(toy_space(), 1, 4))
     record, whole = MemoryRecord(), MemoryRecord()
     state = run_search(strategy, evaluator(), record, stops=Stops(3))
     state = run_search(strategy, evaluator(), record, stops=Stops(7), state=state)
@@ -135,7 +136,7 @@ def test_a_record_of_another_search_is_refused() -> None:
     record = MemoryRecord()
     record.evaluation(Candidate(0, (1,), (), (), "1 0 1", ""), 0, Evaluation("failed", reason="x"))
     with pytest.raises(InputError, match="candidate 0 in the record is not the one"):
-        run_search(OnePlusLambda(toy_space(), 1, 4), evaluator(), record, stops=Stops(1))
+        run_search(OnePlusLambda(Frame(toy_space(), 1, 4)), evaluator(), record, stops=Stops(1))
 
 
 def test_an_evaluator_that_forgets_a_candidate_is_a_bug() -> None:
@@ -144,4 +145,4 @@ def test_an_evaluator_that_forgets_a_candidate_is_a_bug() -> None:
             yield proposal.candidate.id, one_max(proposal.candidate, generation)
 
     with pytest.raises(RuntimeError, match=r"no evaluation came for candidates \[0\]"):
-        run_search(OnePlusLambda(toy_space(), 1, 4), forgetful, MemoryRecord(), stops=Stops(1))
+        run_search(OnePlusLambda(Frame(toy_space(), 1, 4)), forgetful, MemoryRecord(), stops=Stops(1))

@@ -21,7 +21,7 @@ class TestStrategies(StrategyContract):
 class TestOnePlusLambdaFromAStart(StrategyContract):
     @pytest.fixture
     def make(self) -> Make:
-        def make(frame: Frame) -> Any:
+        def make(frame: Frame[Any]) -> Any:
             settings = STRATEGIES["one-plus-lambda"].settings()
             return make_strategy(settings, replace(frame, start=(0,) * 24))
 

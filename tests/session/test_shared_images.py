@@ -89,7 +89,7 @@ def test_test_images_are_out_of_a_workers_reach(tmp_path: Path) -> None:
 
 def reloading(setup: Setup) -> WorkerStart:
     """Workers that get no open file: they find the data by their path."""
-    handle = reload_handle(setup.data_settings, "train", setup.identity)
+    handle = reload_handle(setup.config.data, "train", setup.identity)
     start = setup.worker_start
     return dataclasses.replace(start, arguments={**start.arguments, "samples": handle}, descriptors=())
 
@@ -111,7 +111,7 @@ def test_a_worker_that_reads_other_data_does_not_begin(tmp_path: Path) -> None:
 def test_a_handle_on_data_by_path_gives_the_wanted_part(tmp_path: Path) -> None:
     setup = set_up_images(tmp_path, keep=True)
     for part, expected in (("train", setup.data.train), ("test", setup.data.test)):
-        handle = reload_handle(setup.data_settings, part, setup.identity)  # type: ignore[arg-type]
+        handle = reload_handle(setup.config.data, part, setup.identity)  # type: ignore[arg-type]
         opened = open_data(json.loads(json.dumps(handle)))
         assert torch.equal(opened.inputs, expected.inputs)
         assert torch.equal(opened.labels, expected.labels)
