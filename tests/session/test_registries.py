@@ -13,7 +13,7 @@ from spenser_gee.config import load_config
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import ENGINES, Executor, Job, SerialExecutor, WorkerStart
-from spenser_gee.execution.jobs import make_evaluate
+from spenser_gee.execution.jobs import import_evaluate
 from spenser_gee.execution.registry import Engine
 from spenser_gee.objective import OBJECTIVES, Objective
 from spenser_gee.runs.queries import evaluations, generations
@@ -40,7 +40,7 @@ class Backward(SerialExecutor):
 def open_backward(
     start: WorkerStart, settings: Chosen, workers: int, timeout_s: float | None, recycle_after: int
 ) -> Executor:
-    return Backward(make_evaluate(start), timeout_s)
+    return Backward(import_evaluate(start), timeout_s)
 
 
 def test_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
