@@ -20,13 +20,13 @@ from typing import Any
 from spenser_gee.atomic import write_json
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.finished import Finished
-from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.results import FORMAT, LatencyResults, Results
 from spenser_gee.comparison.settings import Settings
 from spenser_gee.data import Identity, require_same
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.lock import take_lock
+from spenser_gee.runs.typed import from_json, to_json
 
 # What reading a file raises that holds something else.
 _WRONG = (TypeError, ValueError, LookupError, AttributeError)

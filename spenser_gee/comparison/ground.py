@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -46,8 +45,6 @@ class Ground:
         return self.budget.amount if self.steps is None else None
 
 
-# Where data lie does not change them.
-PLACES = {"root", "download"}
 # What may be overridden: where and how fast things are done, and what decides a trial. The rest is the search's.
 _PLACE_KEYS = (
     "search.workers",
@@ -67,7 +64,7 @@ def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | 
     _require_meaning(overrides)
     search = _config(request.runs[0], [each for each in overrides if each.startswith(_PLACE_KEYS)])
     for other in request.runs[1:]:
-        if _described(_config(other, overrides)) != _described(config):
+        if described(_config(other, overrides).data) != described(config.data):
             raise input_error(
                 str(other), f"its data section differs from that of {request.runs[0]}", "Compare them apart."
             )
@@ -120,8 +117,9 @@ def _steps(budget: Allowance, images: int, batch_size: int) -> int | None:
     return steps
 
 
-def _described(config: Config) -> dict[str, Any]:
-    return config.data.model_dump(exclude=PLACES)
+def described(data: Data) -> dict[str, object]:
+    """The data and how they are presented, wherever they lie."""
+    return data.model_dump(exclude={"root", "download"})
 
 
 def _config(run: Path, overrides: Sequence[str]) -> Config:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from spenser_gee.comparison.json_values import Spec
+from pydantic import PlainSerializer, PlainValidator
+
 from spenser_gee.comparison.request import Assessed
 from spenser_gee.config import Data, Initialisation
 from spenser_gee.data import DataHandle
+from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.mode import Mode
+
+Spec = Annotated[NetworkSpec, PlainValidator(NetworkSpec.from_dict), PlainSerializer(NetworkSpec.to_dict)]
+"""A network in a dataclass that is to be JSON."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from itertools import product
 
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.ground import Ground
-from spenser_gee.comparison.json_values import to_json
 from spenser_gee.comparison.orders import TrialOrder, TrialStart
 from spenser_gee.comparison.recipes import Arm, arm_spec
 from spenser_gee.comparison.request import Request
@@ -17,6 +16,7 @@ from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job, WorkerStart, open_executor
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.typed import to_json
 from spenser_gee.training.mode import Mode
 
 Key = tuple[str, Arm, int]

@@ -16,7 +16,7 @@ from spenser_gee.objective import Objective
 from spenser_gee.phenotype.check import check_words
 from spenser_gee.rng import derive_seed
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.runs.typed import typed
+from spenser_gee.runs.typed import from_json
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Environment:
 def environment_of(run: RunFolder) -> Environment:
     """What the run began with. Raises InputError."""
     try:
-        return typed(Environment, run.environment())
+        return from_json(Environment, run.environment())
     except ValueError as error:
         raise input_error(str(run.environment_file), str(error)) from None
 

@@ -151,9 +151,14 @@ def samples(subject: Subject, wanted: int) -> list[int]:
     indices = subject.images.indices.cpu()
     labels = subject.images.data.labels.cpu()[indices]
     present = sorted(set(labels.tolist()))
-    number = min(wanted, len(present))
-    chosen = [present[len(present) * k // number] for k in range(number)]
+    chosen = [present[place] for place in evenly(len(present), wanted)]
     return [int(indices[int((labels == label).nonzero()[0])]) for label in chosen]
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of 0..count-1, at equal distances."""
+    number = min(count, most)
+    return [count * k // number for k in range(number)]
 
 
 def fire(subject: Subject, places: Sequence[int]) -> tuple[list[Firing], Tensor]:
