@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from spenser_gee.comparison.request import Allowance, Request
-from spenser_gee.config import Config, Data, load_config
+from spenser_gee.config import Config, Data
 from spenser_gee.data import Dataset, Identity, chooses_data, load_data, require_same, resolve_data
 from spenser_gee.errors import input_error
 from spenser_gee.network.backends import resolve_backend
 from spenser_gee.network.device import choose_device
+from spenser_gee.runs.origin import changed_config
 from spenser_gee.runs.store import RunFolder
 
 
@@ -125,5 +126,4 @@ def described(data: Data) -> dict[str, object]:
 def _config(run: Path, overrides: Sequence[str]) -> Config:
     """The run's configuration. Raises InputError where the folder is no run."""
     with RunFolder.open(run):
-        # The run has its own copies of its grammar and of the first parent, which plays no part here.
-        return load_config(run / "config.yaml", [*overrides, "grammar=grammar.lark", "search.start=null"])
+        return changed_config(run, overrides)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import PlainSerializer, PlainValidator
 
-from spenser_gee.comparison.request import Assessed
-from spenser_gee.config import Data, Initialisation
+from spenser_gee.comparison.settings import Settings
+from spenser_gee.config import Data
 from spenser_gee.data import DataHandle
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.mode import Mode
@@ -19,18 +19,14 @@ Spec = Annotated[NetworkSpec, PlainValidator(NetworkSpec.from_dict), PlainSerial
 
 @dataclass(frozen=True)
 class TrialStart:
-    """What all trials of a worker have in common. train, test: where the data are."""
+    """What all trials of a worker have in common. train, test: where the data are. data: how they are presented."""
 
     train: DataHandle
     test: DataHandle
     classes: int
     data: Data
-    initialisation: Initialisation
     mode: Mode
-    assessed: Assessed
-    device: str
-    backend: str
-    threads: int
+    settings: Settings
 
 
 @dataclass(frozen=True)

@@ -47,16 +47,17 @@ def make_trial(**start: Any) -> Evaluate:
     The fitness of an evaluation is the accuracy on Test; its details are what was `Measured`.
     """
     told = from_json(TrialStart, start)
+    settings = told.settings
     reuse_large_blocks()
     bound_primitive_cache()
-    use_backend(told.backend)
-    torch.set_num_threads(told.threads)
-    place, test = choose_device(told.device), open_data(told.test)
+    use_backend(settings.backend)
+    torch.set_num_threads(settings.threads)
+    place, test = choose_device(settings.device), open_data(told.test)
     bench = _Bench(
         told,
         source_of(open_data(told.train), told.data, place),
         source_of(test, told.data, place),
-        source_of(test, told.data, place, told.assessed.images),
+        source_of(test, told.data, place, settings.assessed.images),
     )
 
     def run(payload: Mapping[str, Any], deadline: float) -> Evaluation:
@@ -72,7 +73,7 @@ def _trial(order: TrialOrder, bench: _Bench, deadline: float) -> Evaluation:
         plan,
         source,
         Budget(order.steps, order.seconds),
-        told.initialisation,
+        told.settings.initialisation,
         seed,
         mode=told.mode,
         deadline=deadline,
@@ -106,7 +107,7 @@ def _assess(
     record: TrainingRecord,
 ) -> Measured:
     """Operations, energies and robustness on the first test images, beside what training and test have told."""
-    source = bench.assessed_on
+    source, assessed = bench.assessed_on, bench.told.settings.assessed
     stimulus = source.stimulus(spec, derive_seed(seed, "operations"), augment=False)
     counted = count_operations(network, (stimulus(images) for images, _ in source.once()))
     picojoules = energy(counted)
@@ -115,8 +116,8 @@ def _assess(
         spec,
         source.once,
         derive_seed(seed, "robustness"),
-        noise=bench.told.assessed.noise,
-        drop=bench.told.assessed.drop,
+        noise=assessed.noise,
+        drop=assessed.drop,
         mode=bench.told.mode,
     )
     clean = (0.0, found.clean)

@@ -272,10 +272,7 @@ class RunFolder(WeightFiles):
         with translated(self.database_file):
             found = self._connection.execute(query, parameters).fetchall()
         with self.trusting():
-            return [
-                {_name(key): _decoded(key, value) for key, value in zip(row.keys(), row, strict=True)}
-                for row in found
-            ]
+            return [dict(map(_decoded, row.keys(), row)) for row in found]
 
     def recorded(self, generation: int) -> dict[int, tuple[str, Evaluation]]:
         """See `Record.recorded`."""
@@ -430,9 +427,7 @@ def _json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _name(column: str) -> str:
-    return column.removesuffix("_json")
-
-
-def _decoded(column: str, value: Any) -> Any:
-    return json.loads(value) if column.endswith("_json") and value is not None else value
+def _decoded(column: str, value: Any) -> tuple[str, Any]:
+    if column.endswith("_json"):
+        return column.removesuffix("_json"), json.loads(value)
+    return column, value
