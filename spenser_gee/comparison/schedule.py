@@ -52,14 +52,11 @@ def due_trials(
             key: Key = (contender.name, arm, seed)
             if key not in done:
                 equal.setdefault(arm_spec(contender.spec, arm), []).append(key)
-        found += [Due(tuple(keys), _order(spec, seed, ground)) for spec, keys in equal.items()]
+        # One draw for all contenders: the same order of batches, and the same noise.
+        drawn = derive_seed(ground.config.seed, "comparison", seed)
+        for spec, keys in equal.items():
+            found.append(Due(tuple(keys), TrialOrder(spec, drawn, ground.steps, ground.seconds)))
     return found
-
-
-def _order(spec: NetworkSpec, seed: int, ground: Ground) -> TrialOrder:
-    # One draw for all contenders: the same order of batches, and the same noise.
-    drawn = derive_seed(ground.config.seed, "comparison", seed)
-    return TrialOrder(spec, drawn, ground.steps, ground.seconds)
 
 
 def carry_out(
