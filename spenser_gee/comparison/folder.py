@@ -85,7 +85,9 @@ class ComparisonFolder:
     def latencies(self) -> dict[str, LatencyResults | None]:
         """By contender, as far as measured; None: it does not run here. Raises InputError for a damaged file."""
         file = self.path / "latency.json"
-        return _read(file, _latencies) if file.is_file() else {}
+        if not file.is_file():
+            return {}
+        return _read(file, lambda values: from_json(dict[str, LatencyResults | None], values))
 
     def write_latencies(self, latencies: Mapping[str, LatencyResults | None]) -> None:
         """All that are known."""
@@ -111,12 +113,6 @@ def load_results(path: Path) -> Results:
             str(path), "not the folder of a comparison: it has no results.json", "Make one: compare --help."
         )
     return _read(file, Results.from_dict)
-
-
-def _latencies(values: Mapping[str, Any]) -> dict[str, LatencyResults | None]:
-    return {
-        name: None if found is None else from_json(LatencyResults, found) for name, found in values.items()
-    }
 
 
 def _require_ours(path: Path) -> None:
