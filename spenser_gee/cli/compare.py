@@ -75,12 +75,8 @@ def _expanded(path: Path) -> list[Path]:
 
 def budget_of(epochs: float | None, seconds: float | None, samples: int | None) -> Allowance | None:
     """The one that is given. Raises InputError for two."""
-    given: list[tuple[BudgetKind, float | None]] = [
-        ("epochs", epochs),
-        ("seconds", seconds),
-        ("samples", samples),
-    ]
-    chosen = [Allowance(kind, float(amount)) for kind, amount in given if amount is not None]
+    given: dict[BudgetKind, float | None] = {"epochs": epochs, "seconds": seconds, "samples": samples}
+    chosen = [Allowance(kind, float(amount)) for kind, amount in given.items() if amount is not None]
     if len(chosen) > 1:
         raise input_error(
             " ".join(f"--{budget.kind}" for budget in chosen),
@@ -97,7 +93,8 @@ class _Progress:
     """A `ComparisonReporter`: a bar where there is a terminal, plain lines where there is none."""
 
     def __init__(self) -> None:
-        self._search = ProgressReporter()
+        # Of the random searches: plain lines, since there may be several.
+        self.search = ProgressReporter()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._due = self._done = 0
@@ -107,14 +104,8 @@ class _Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._search.__exit__()
         if self._bar is not None:
             self._bar.stop()
-
-    @property
-    def search(self) -> ProgressReporter:
-        """Of the random searches: plain lines, since there may be several."""
-        return self._search
 
     def announce(self, ground: Ground, contenders: Sequence[Contender], due: int) -> None:
         """See `ComparisonReporter.announce`."""

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import yaml
 
-from spenser_gee.cli.console import output, print_json, say
+from spenser_gee.cli.console import output, print_json
+from spenser_gee.cli.grammars import open_aloud
 from spenser_gee.config import FITNESS_KINDS, load_config
 from spenser_gee.execution import ENGINES
 from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.objective import OBJECTIVES
-from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.search import STRATEGIES
 from spenser_gee.settings import Chosen, Entry
 
@@ -21,10 +21,7 @@ from spenser_gee.settings import Chosen, Entry
 def check_command(path: Path, overrides: Sequence[str], as_json: bool) -> None:
     """See `app.config_check`."""
     config = load_config(path, overrides)
-    grammar = open_grammar(config.grammar)
-    for warning in grammar.warnings:
-        say(f"warning: {warning}")
-    check_sizes(grammar, config.search.sizes)
+    check_sizes(open_aloud(config.grammar), config.search.sizes)
     values = config.to_dict()
     if as_json:
         print_json(values)

@@ -1,4 +1,4 @@
-"""`grammar check|sample|parse` and `config check`."""
+"""`grammar check|sample|parse`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spenser_gee.text import read_text
 def check_command(path: Path, shape_text: str, classes: int, as_json: bool) -> None:
     """See `app.grammar_check`."""
     shape = _shape(shape_text)
-    grammar = _open(path)
+    grammar = open_aloud(path)
     check_round_trip(grammar)
     share, reasons = infeasible_share(grammar, shape, classes)
     if as_json:
@@ -49,7 +49,7 @@ def check_command(path: Path, shape_text: str, classes: int, as_json: bool) -> N
 
 def sample_command(path: Path, number: int, seed: int) -> None:
     """See `app.grammar_sample`."""
-    grammar = _open(path)
+    grammar = open_aloud(path)
     for index in range(number):
         print(sentence_of(sample_genotype(grammar, stream(seed, "grammar sample", index)), grammar))
 
@@ -57,7 +57,7 @@ def sample_command(path: Path, number: int, seed: int) -> None:
 def parse_command(path: Path, grammar_path: Path, shape_text: str, classes: int, as_json: bool) -> None:
     """See `app.grammar_parse`."""
     shape = _shape(shape_text)
-    grammar = _open(grammar_path)
+    grammar = open_aloud(grammar_path)
     spec = decode(genotype_from_sentence(grammar, read_text(path, "network"), str(path)), grammar)
     try:
         plan = plan_network(spec, shape, classes)
@@ -102,7 +102,8 @@ def _print_plan(plan: Plan) -> None:
     )
 
 
-def _open(path: Path) -> Grammar:
+def open_aloud(path: Path | str) -> Grammar:
+    """The grammar of a file; its warnings are said."""
     grammar = open_grammar(path)
     for warning in grammar.warnings:
         say(f"warning: {warning}")

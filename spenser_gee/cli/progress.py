@@ -44,8 +44,7 @@ class ProgressReporter:
     def __init__(self) -> None:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._total = self._done = 0
-        self._offspring = self._generations = 0
+        self._total = self._done = self._generations = 0
         self._begun = 0.0
         self._best: float | None = None
         self._objective = FITNESS
@@ -62,7 +61,7 @@ class ProgressReporter:
 
     def searching(self, generation: int, generations: int, offspring: int, objective: Objective) -> None:
         """See `Reporter.searching`."""
-        self._generations, self._offspring, self._objective = generations, offspring, objective
+        self._generations, self._objective = generations, objective
         # The first generation has no parent to evaluate again.
         each = offspring + 1
         self._total = (generations - generation) * each - (generation == 0)

@@ -38,7 +38,7 @@ def print_summary(summary: Summary, folder: Path) -> None:
         for column in ("generation", "best", "mean"):
             table.add_column(column, justify="right")
         for row in summary.history:
-            table.add_row(str(row.generation), _number(row.best), _number(row.mean))
+            table.add_row(str(row.generation), _number(row.best_value), _number(row.mean_value))
         output.print(table)
     best, final = summary.best, summary.final
     if best is None:

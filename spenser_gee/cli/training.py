@@ -14,7 +14,7 @@ from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.runs.layout import RunPaths
-from spenser_gee.runs.origin import config_of, grammar_of
+from spenser_gee.runs.origin import changed_config, config_of, grammar_of
 from spenser_gee.runs.queries import best_candidate, candidate
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.session.final import retrain
@@ -43,9 +43,7 @@ def train_command(
                 raise input_error(str(what), "the run has no complete candidate to train")
             grammar, sentence = grammar_of(folder, config_of(folder)), candidate(folder, best).sentence
             recorded = None if chooses_data(overrides) else folder.data_record()
-        # The run has its own copies of its grammar and of the first parent, which plays no part here.
-        own = ["grammar=grammar.lark", "search.start=null"]
-        config = load_config(RunPaths(what).config_file, [*overrides, *own])
+        config = changed_config(what, overrides)
         genotype = genotype_from_sentence(grammar, sentence, f"{what}: best")
     else:
         if config_path is None:

@@ -9,7 +9,6 @@ from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.finished import Accuracies, Finished, Measured
 from spenser_gee.comparison.folder import ComparisonFolder
 from spenser_gee.comparison.ground import Ground
-from spenser_gee.comparison.json_values import to_json
 from spenser_gee.comparison.recipes import Arm, arm_spec, arms_of
 from spenser_gee.comparison.results import (
     Against,
@@ -24,6 +23,7 @@ from spenser_gee.comparison.results import (
 from spenser_gee.comparison.schedule import Key
 from spenser_gee.comparison.statistics import Interval, holm, interval, paired_difference
 from spenser_gee.phenotype.recipe import Recipe
+from spenser_gee.runs.typed import to_json
 
 Trials = Mapping[Key, Finished]
 

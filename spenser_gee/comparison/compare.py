@@ -90,7 +90,8 @@ def _run(
     begun: float,
 ) -> Results:
     trials = all_finished(folder)
-    due = due_trials(contenders, arms_of(folder.definition.settings), request.seeds, ground, trials)
+    settings = folder.definition.settings
+    due = due_trials(contenders, arms_of(settings), request.seeds, ground, trials)
     reporter.announce(ground, contenders, len(due))
     before, environment = folder.seconds_spent(), describe_environment(ground.config.seed)
 
@@ -101,7 +102,7 @@ def _run(
         return results
 
     write()
-    for keys, evaluation in carry_out(due, request, ground):
+    for keys, evaluation in carry_out(due, settings, ground, request.timeout):
         for key in keys:
             folder.write_trial(*key, evaluation)
             trials[key] = Finished.of(evaluation, key[2])

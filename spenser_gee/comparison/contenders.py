@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from spenser_gee.comparison.json_values import Spec
+from spenser_gee.comparison.orders import Spec
 from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence, sentence_of
 from spenser_gee.grammar import Grammar

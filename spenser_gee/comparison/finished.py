@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spenser_gee.assessment.operations import Operations
-from spenser_gee.comparison.json_values import from_json
 from spenser_gee.evaluation import Evaluation, Status
+from spenser_gee.runs.typed import from_json
 
 Accuracies = tuple[tuple[float, float], ...]
 """Levels of disturbance, and the accuracy at each."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,13 @@ from typing import Any
 from spenser_gee.atomic import write_json
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.finished import Finished
-from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.results import FORMAT, LatencyResults, Results
 from spenser_gee.comparison.settings import Settings
 from spenser_gee.data import Identity, require_same
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.lock import take_lock
+from spenser_gee.runs.typed import Value, from_json, to_json
 
 # What reading a file raises that holds something else.
 _WRONG = (TypeError, ValueError, LookupError, AttributeError)
@@ -76,10 +76,7 @@ class ComparisonFolder:
         file = self._trial_file(name, arm, seed)
         if not file.is_file():
             return None
-        try:
-            return Finished.of(Evaluation.from_dict(_read(file)), seed)
-        except _WRONG as error:
-            raise _damaged(file, error) from None
+        return _read(file, lambda values: Finished.of(Evaluation.from_dict(values), seed))
 
     def write_trial(self, name: str, arm: str, seed: int, evaluation: Evaluation) -> None:
         """A finished trial, atomically."""
@@ -90,13 +87,7 @@ class ComparisonFolder:
         file = self.path / "latency.json"
         if not file.is_file():
             return {}
-        try:
-            return {
-                name: None if values is None else from_json(LatencyResults, values)
-                for name, values in _read(file).items()
-            }
-        except _WRONG as error:
-            raise _damaged(file, error) from None
+        return _read(file, lambda values: from_json(dict[str, LatencyResults | None], values))
 
     def write_latencies(self, latencies: Mapping[str, LatencyResults | None]) -> None:
         """All that are known."""
@@ -121,10 +112,7 @@ def load_results(path: Path) -> Results:
         raise input_error(
             str(path), "not the folder of a comparison: it has no results.json", "Make one: compare --help."
         )
-    try:
-        return Results.from_dict(_read(file))
-    except _WRONG as error:
-        raise _damaged(file, error) from None
+    return _read(file, Results.from_dict)
 
 
 def _require_ours(path: Path) -> None:
@@ -169,22 +157,20 @@ def _merged(path: Path, before: Definition, now: Definition) -> Definition:
 
 def _definition(file: Path) -> Definition:
     try:
-        return from_json(Definition, _read(file))
+        return from_json(Definition, _read(file, dict))
     except _WRONG as error:
         raise input_error(
             str(file), f"cannot be read: {error!r}", "Begin another comparison: --out FOLDER."
         ) from None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, make: Callable[[dict[str, Any]], Value]) -> Value:
+    """What is made of the JSON object in a file."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(file, error) from None
-    if not isinstance(values, dict):
-        raise _damaged(file, "expected a JSON object")
-    return values
-
-
-def _damaged(file: Path, error: object) -> Exception:
-    return input_error(str(file), f"cannot be read: {error}", "Remove it: what it held is made again.")
+        if not isinstance(values, dict):
+            raise ValueError("expected a JSON object")
+        return make(values)
+    except (OSError, RecursionError, *_WRONG) as error:
+        problem = f"cannot be read: {error}"
+        raise input_error(str(file), problem, "Remove it: what it held is made again.") from None

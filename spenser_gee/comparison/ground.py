@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from spenser_gee.comparison.request import Allowance, Request
-from spenser_gee.config import Config, Data, load_config
+from spenser_gee.config import Config, Data
 from spenser_gee.data import Dataset, Identity, chooses_data, load_data, require_same, resolve_data
 from spenser_gee.errors import input_error
 from spenser_gee.network.backends import resolve_backend
 from spenser_gee.network.device import choose_device
+from spenser_gee.runs.origin import changed_config
 from spenser_gee.runs.store import RunFolder
 
 
@@ -46,8 +46,6 @@ class Ground:
         return self.budget.amount if self.steps is None else None
 
 
-# Where data lie does not change them.
-PLACES = {"root", "download"}
 # What may be overridden: where and how fast things are done, and what decides a trial. The rest is the search's.
 _PLACE_KEYS = (
     "search.workers",
@@ -67,7 +65,7 @@ def prepare_ground(request: Request, overrides: Sequence[str], data_root: str | 
     _require_meaning(overrides)
     search = _config(request.runs[0], [each for each in overrides if each.startswith(_PLACE_KEYS)])
     for other in request.runs[1:]:
-        if _described(_config(other, overrides)) != _described(config):
+        if described(_config(other, overrides).data) != described(config.data):
             raise input_error(
                 str(other), f"its data section differs from that of {request.runs[0]}", "Compare them apart."
             )
@@ -120,12 +118,12 @@ def _steps(budget: Allowance, images: int, batch_size: int) -> int | None:
     return steps
 
 
-def _described(config: Config) -> dict[str, Any]:
-    return config.data.model_dump(exclude=PLACES)
+def described(data: Data) -> dict[str, object]:
+    """The data and how they are presented, wherever they lie."""
+    return data.model_dump(exclude={"root", "download"})
 
 
 def _config(run: Path, overrides: Sequence[str]) -> Config:
     """The run's configuration. Raises InputError where the folder is no run."""
     with RunFolder.open(run):
-        # The run has its own copies of its grammar and of the first parent, which plays no part here.
-        return load_config(run / "config.yaml", [*overrides, "grammar=grammar.lark", "search.start=null"])
+        return changed_config(run, overrides)

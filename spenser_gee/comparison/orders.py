@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from spenser_gee.comparison.json_values import Spec
-from spenser_gee.comparison.request import Assessed
-from spenser_gee.config import Data, Initialisation
+from pydantic import PlainSerializer, PlainValidator
+
+from spenser_gee.comparison.settings import Settings
+from spenser_gee.config import Data
 from spenser_gee.data import DataHandle
+from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.mode import Mode
+
+Spec = Annotated[NetworkSpec, PlainValidator(NetworkSpec.from_dict), PlainSerializer(NetworkSpec.to_dict)]
+"""A network in a dataclass that is to be JSON."""
 
 
 @dataclass(frozen=True)
 class TrialStart:
-    """What all trials of a worker have in common. train, test: where the data are."""
+    """What all trials of a worker have in common. train, test: where the data are. data: how they are presented."""
 
     train: DataHandle
     test: DataHandle
     classes: int
     data: Data
-    initialisation: Initialisation
     mode: Mode
-    assessed: Assessed
-    device: str
-    backend: str
-    threads: int
+    settings: Settings
 
 
 @dataclass(frozen=True)

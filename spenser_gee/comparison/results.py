@@ -8,10 +8,10 @@ from typing import Any
 
 from spenser_gee.comparison.contenders import Kind, SearchCost
 from spenser_gee.comparison.finished import TrialResults
-from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.recipes import Arm
 from spenser_gee.comparison.request import Allowance
 from spenser_gee.comparison.statistics import Interval, PairedDifference
+from spenser_gee.runs.typed import from_json, to_json
 
 FORMAT = 1
 

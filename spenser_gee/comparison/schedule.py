@@ -8,15 +8,15 @@ from itertools import product
 
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.ground import Ground
-from spenser_gee.comparison.json_values import to_json
 from spenser_gee.comparison.orders import TrialOrder, TrialStart
 from spenser_gee.comparison.recipes import Arm, arm_spec
-from spenser_gee.comparison.request import Request
+from spenser_gee.comparison.settings import Settings
 from spenser_gee.data import SharedSamples
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job, WorkerStart, open_executor
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.typed import to_json
 from spenser_gee.training.mode import Mode
 
 Key = tuple[str, Arm, int]
@@ -52,23 +52,20 @@ def due_trials(
             key: Key = (contender.name, arm, seed)
             if key not in done:
                 equal.setdefault(arm_spec(contender.spec, arm), []).append(key)
-        found += [Due(tuple(keys), _order(spec, seed, ground)) for spec, keys in equal.items()]
+        # One draw for all contenders: the same order of batches, and the same noise.
+        drawn = derive_seed(ground.config.seed, "comparison", seed)
+        for spec, keys in equal.items():
+            found.append(Due(tuple(keys), TrialOrder(spec, drawn, ground.steps, ground.seconds)))
     return found
 
 
-def _order(spec: NetworkSpec, seed: int, ground: Ground) -> TrialOrder:
-    # One draw for all contenders: the same order of batches, and the same noise.
-    drawn = derive_seed(ground.config.seed, "comparison", seed)
-    return TrialOrder(spec, drawn, ground.steps, ground.seconds)
-
-
 def carry_out(
-    due: Sequence[Due], request: Request, ground: Ground
+    due: Sequence[Due], settings: Settings, ground: Ground, timeout: float | None
 ) -> Iterator[tuple[tuple[Key, ...], Evaluation]]:
     """The trials and the outcome of each training as it finishes."""
     if not due:
         return
-    config, search = ground.config, ground.config.search
+    search = ground.config.search
     # Held here for as long as workers start.
     train, test = SharedSamples(ground.data.train), SharedSamples(ground.data.test)
     start = TrialStart(
@@ -76,17 +73,13 @@ def carry_out(
         test=test.handle,
         classes=ground.data.class_count,
         data=ground.settings,
-        initialisation=config.initialisation,
-        mode=Mode.of_settings(config.training),
-        assessed=request.assessed,
-        device=str(ground.device),
-        backend=ground.backend,
-        threads=ground.threads,
+        mode=Mode.of_settings(ground.config.training),
+        settings=settings,
     )
     worker = WorkerStart(
         "spenser_gee.comparison.trial:make_trial", to_json(start), (train.descriptor, test.descriptor)
     )
     jobs = [Job(number, to_json(training.order)) for number, training in enumerate(due)]
-    with open_executor(worker, search.workers, request.timeout, search.recycle) as executor:
+    with open_executor(worker, search.workers, timeout, search.recycle) as executor:
         for number, evaluation in executor.run(jobs):
             yield due[number].keys, evaluation

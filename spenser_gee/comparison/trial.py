@@ -13,10 +13,7 @@ from spenser_gee.assessment.energy import energy
 from spenser_gee.assessment.operations import count_operations
 from spenser_gee.assessment.robustness import robustness
 from spenser_gee.comparison.finished import Disturbed, Measured
-from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.orders import TrialOrder, TrialStart
-from spenser_gee.comparison.request import Assessed
-from spenser_gee.config import Initialisation
 from spenser_gee.data import open_data
 from spenser_gee.evaluation import Evaluation, Status
 from spenser_gee.execution import Evaluate
@@ -28,8 +25,8 @@ from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.plan import plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.typed import from_json, to_json
 from spenser_gee.training.measure import Measurement, measure
-from spenser_gee.training.mode import Mode
 from spenser_gee.training.source import Source, source_of
 from spenser_gee.training.train import Budget, TrainingRecord
 
@@ -38,13 +35,10 @@ from spenser_gee.training.train import Budget, TrainingRecord
 class _Bench:
     """What all trials of a worker have in common."""
 
+    told: TrialStart
     learned: Source
     tested: Source
     assessed_on: Source
-    inner: Initialisation
-    mode: Mode
-    assessed: Assessed
-    classes: int
 
 
 def make_trial(**start: Any) -> Evaluate:
@@ -53,19 +47,17 @@ def make_trial(**start: Any) -> Evaluate:
     The fitness of an evaluation is the accuracy on Test; its details are what was `Measured`.
     """
     told = from_json(TrialStart, start)
+    settings = told.settings
     reuse_large_blocks()
     bound_primitive_cache()
-    use_backend(told.backend)
-    torch.set_num_threads(told.threads)
-    place, test = choose_device(told.device), open_data(told.test)
+    use_backend(settings.backend)
+    torch.set_num_threads(settings.threads)
+    place, test = choose_device(settings.device), open_data(told.test)
     bench = _Bench(
+        told,
         source_of(open_data(told.train), told.data, place),
         source_of(test, told.data, place),
-        source_of(test, told.data, place, told.assessed.images),
-        told.initialisation,
-        told.mode,
-        told.assessed,
-        told.classes,
+        source_of(test, told.data, place, settings.assessed.images),
     )
 
     def run(payload: Mapping[str, Any], deadline: float) -> Evaluation:
@@ -75,15 +67,15 @@ def make_trial(**start: Any) -> Evaluate:
 
 
 def _trial(order: TrialOrder, bench: _Bench, deadline: float) -> Evaluation:
-    spec, seed, source = order.spec, order.seed, bench.learned
-    plan = plan_network(spec, source.data.input_shape, bench.classes)
+    spec, seed, source, told = order.spec, order.seed, bench.learned, bench.told
+    plan = plan_network(spec, source.data.input_shape, told.classes)
     grown = train_from_birth(
         plan,
         source,
         Budget(order.steps, order.seconds),
-        bench.inner,
+        told.settings.initialisation,
         seed,
-        mode=bench.mode,
+        mode=told.mode,
         deadline=deadline,
         start_is_paid=True,
     )
@@ -97,7 +89,7 @@ def _trial(order: TrialOrder, bench: _Bench, deadline: float) -> Evaluation:
         spec,
         bench.tested.once(),
         bench.tested.stimulus(spec, derive_seed(seed, "test"), augment=False),
-        bench.mode,
+        told.mode,
     )
     if not math.isfinite(result.loss):
         return Evaluation("failed", cost=cost, reason=f"the loss on Test is {result.loss}")
@@ -115,7 +107,7 @@ def _assess(
     record: TrainingRecord,
 ) -> Measured:
     """Operations, energies and robustness on the first test images, beside what training and test have told."""
-    source = bench.assessed_on
+    source, assessed = bench.assessed_on, bench.told.settings.assessed
     stimulus = source.stimulus(spec, derive_seed(seed, "operations"), augment=False)
     counted = count_operations(network, (stimulus(images) for images, _ in source.once()))
     picojoules = energy(counted)
@@ -124,9 +116,9 @@ def _assess(
         spec,
         source.once,
         derive_seed(seed, "robustness"),
-        noise=bench.assessed.noise,
-        drop=bench.assessed.drop,
-        mode=bench.mode,
+        noise=assessed.noise,
+        drop=assessed.drop,
+        mode=bench.told.mode,
     )
     clean = (0.0, found.clean)
     return Measured(

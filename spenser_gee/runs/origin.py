@@ -5,18 +5,19 @@ Who measures a network again, as a report does, needs the seed that it was measu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spenser_gee.config import Config
+from spenser_gee.config import Config, load_config
 from spenser_gee.errors import input_error
 from spenser_gee.grammar import Grammar, parse_grammar
 from spenser_gee.objective import Objective
 from spenser_gee.phenotype.check import check_words
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs.layout import RunPaths
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.runs.typed import typed
+from spenser_gee.runs.typed import from_json
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Environment:
 def environment_of(run: RunFolder) -> Environment:
     """What the run began with. Raises InputError."""
     try:
-        return typed(Environment, run.environment())
+        return from_json(Environment, run.environment())
     except ValueError as error:
         raise input_error(str(run.environment_file), str(error)) from None
 
@@ -70,6 +71,12 @@ def config_of(run: RunFolder) -> Config:
         return Config.from_dict(run.config(), name)
     except RecursionError:
         raise input_error(name, "a value contains itself") from None
+
+
+def changed_config(path: Path, overrides: Sequence[str]) -> Config:
+    """The configuration in a run folder with other values, as a file's: its paths are looked for. Raises InputError."""
+    # The run has its own copies of its grammar and of the first parent, which plays no part here.
+    return load_config(RunPaths(path).config_file, [*overrides, "grammar=grammar.lark", "search.start=null"])
 
 
 def grammar_of(run: RunFolder, config: Config) -> Grammar:

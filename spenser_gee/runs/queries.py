@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Status
 from spenser_gee.runs.store import EventKind, RunFolder
-from spenser_gee.runs.typed import typed
+from spenser_gee.runs.typed import from_json
 from spenser_gee.search.record import GenerationSummary
 from spenser_gee.search.strategy import Standing
 
@@ -281,4 +281,4 @@ def _read(run: RunFolder, kind: type[_Row], query: str, *parameters: Any) -> lis
 
 def _typed(run: RunFolder, kind: type[_Row], rows: Sequence[Mapping[str, Any]]) -> list[_Row]:
     with run.trusting():
-        return typed(list[kind], rows)  # type: ignore[valid-type]
+        return from_json(list[kind], rows)  # type: ignore[valid-type]

@@ -17,7 +17,7 @@ import yaml
 
 from spenser_gee.atomic import missing_folders, take_away, write_json, write_text
 from spenser_gee.errors import input_error, nearest_path
-from spenser_gee.evaluation import Evaluation, Execution
+from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.database import create_database, open_database, transaction, translated, trusting
 from spenser_gee.runs.layout import RunPaths
 from spenser_gee.runs.lock import is_locked, take_lock
@@ -272,10 +272,7 @@ class RunFolder(WeightFiles):
         with translated(self.database_file):
             found = self._connection.execute(query, parameters).fetchall()
         with self.trusting():
-            return [
-                {_name(key): _decoded(key, value) for key, value in zip(row.keys(), row, strict=True)}
-                for row in found
-            ]
+            return [dict(map(_decoded, row.keys(), row)) for row in found]
 
     def recorded(self, generation: int) -> dict[int, tuple[str, Evaluation]]:
         """See `Record.recorded`."""
@@ -340,19 +337,23 @@ class RunFolder(WeightFiles):
                 row["candidate_id"],
                 row["generation"],
             )
-            fields = {
-                key: row[key] for key in ("status", "objectives", "cost", "reason", "details", "errors")
-            }
-            where = {key: row[key] for key in ("started", "finished", "worker")}
-            return Evaluation(
-                **fields,
-                measures=row["measures"],
-                curve=tuple(tuple(point) for point in row["curve"]),
-                inner=tuple(step["values"] for step in inner),
-                evaluated=bool(row["evaluated"]),
-                same_as=row["same_as"],
-                execution=None if row["started"] is None else Execution(**where),
+            kept = (
+                "status",
+                "objectives",
+                "errors",
+                "measures",
+                "cost",
+                "reason",
+                "details",
+                "curve",
+                "same_as",
             )
+            values = {key: row[key] for key in kept}
+            values["evaluated"] = bool(row["evaluated"])
+            values["inner"] = [step["values"] for step in inner]
+            if row["started"] is not None:
+                values["execution"] = {key: row[key] for key in ("started", "finished", "worker")}
+            return Evaluation.from_dict(values)
 
     def last_trained(self, generation: int) -> tuple[int, int] | None:
         """(candidate, generation) of what was trained last in the generation before this one."""
@@ -426,9 +427,7 @@ def _json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _name(column: str) -> str:
-    return column.removesuffix("_json")
-
-
-def _decoded(column: str, value: Any) -> Any:
-    return json.loads(value) if column.endswith("_json") and value is not None else value
+def _decoded(column: str, value: Any) -> tuple[str, Any]:
+    if column.endswith("_json"):
+        return column.removesuffix("_json"), json.loads(value)
+    return column, value

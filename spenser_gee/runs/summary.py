@@ -16,15 +16,6 @@ from spenser_gee.runs.store import RunFolder
 
 
 @dataclass(frozen=True)
-class HistoryEntry:
-    """The best and the mean fitness after a generation."""
-
-    generation: int
-    best: float | None
-    mean: float | None
-
-
-@dataclass(frozen=True)
 class Best:
     """The best candidate. Its fitness is the mean over its evaluations, its objectives are those of the last one."""
 
@@ -55,14 +46,17 @@ class Summary:
     redrawn: Mapping[str, int]
     duplicates: int
     seconds: float
-    history: tuple[HistoryEntry, ...]
+    history: tuple[RecordedGeneration, ...]
     best: Best | None
     final: Final | None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values. The final training's curve is left out: it has thousands of points."""
         values = asdict(self)
-        values["history"] = list(values["history"])
+        values["history"] = [
+            {"generation": row.generation, "best": row.best_value, "mean": row.mean_value}
+            for row in self.history
+        ]
         if self.final is not None:
             values["final"] = {
                 key: value
@@ -95,7 +89,7 @@ def summarise(run: RunFolder) -> Summary:
         },
         duplicates=_total(finished, "duplicate"),
         seconds=round(run.seconds_spent(), 3),
-        history=tuple(HistoryEntry(row.generation, row.best_value, row.mean_value) for row in finished),
+        history=tuple(finished),
         best=None if best is None else _best(run, best, finished[-1], made, final),
         final=final,
     )

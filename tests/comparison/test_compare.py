@@ -17,7 +17,6 @@ from spenser_gee.comparison.compare import compare as compare_typed
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.folder import load_results
 from spenser_gee.comparison.ground import Ground
-from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.request import Allowance, Assessed, Request
 from spenser_gee.comparison.results import Results
 from spenser_gee.comparison.schedule import Key
@@ -27,6 +26,7 @@ from spenser_gee.initialisation import from_birth
 from spenser_gee.network.build import build_network
 from spenser_gee.phenotype.recipe import COMMON_RECIPE
 from spenser_gee.phenotype.spec import NetworkSpec
+from spenser_gee.runs.typed import from_json, to_json
 from spenser_gee.session import Silent
 
 SMALL = """features conv filters=9 kernel=3 stride=2 padding=same bias=false weights=direct

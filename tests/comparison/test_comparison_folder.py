@@ -13,10 +13,9 @@ from spenser_gee.assessment.operations import LayerOperations, NeuronOperations,
 from spenser_gee.comparison.contenders import Contender, backbone, entrants
 from spenser_gee.comparison.finished import Disturbed, Finished, Measured
 from spenser_gee.comparison.folder import ComparisonFolder, Definition, load_results
-from spenser_gee.comparison.json_values import from_json, to_json
 from spenser_gee.comparison.request import Allowance, Assessed
 from spenser_gee.comparison.results import LatencyResults, Results
-from spenser_gee.comparison.settings import Settings, TrialData, TrialTraining
+from spenser_gee.comparison.settings import Settings
 from spenser_gee.config import Initialisation
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
@@ -24,13 +23,14 @@ from spenser_gee.paths import shipped_folder
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import LIF, Conv, FullyConnected
+from spenser_gee.runs.typed import from_json, to_json
 
 SETTINGS = Settings(
-    data=TrialData("digits", None, None, 4, 32, None, 0.3, (1438, 1, 8, 8)),
+    data={"dataset": "digits", "time_steps": 4, "batch_size": 32, "images": [1438, 1, 8, 8]},
     seed=0,
     budget=Allowance("epochs", 1.0),
     initialisation=Initialisation(terms="off"),
-    training=TrialTraining(1024, "float32"),
+    training={"memory_mb": 1024, "precision": "float32"},
     common_recipe=None,
     assessed=Assessed(),
     device="cpu",

@@ -9,6 +9,7 @@ from spenser_gee.comparison.results import Against, Results
 from spenser_gee.comparison.statistics import Interval
 from spenser_gee.report.comparison.contender import ARMS, KINDS, ShownContender, in_arm
 from spenser_gee.report.drawing.section import Section, Table
+from spenser_gee.report.run.facts import number_of
 
 
 def table_section(results: Results, contenders: Sequence[ShownContender]) -> Section:
@@ -37,16 +38,12 @@ def _introduction(results: Results) -> str:
     kind = budget.kind.removesuffix("s") if budget.amount == 1 else budget.kind
     words = (
         f"Contenders on {results.data.dataset}, each trained for {budget.amount:g} {kind} with "
-        f"{_plural(len(results.seeds), 'seed')} and measured on Test. Differences are to {results.reference}, paired "
+        f"{number_of(len(results.seeds), 'seed')} and measured on Test. Differences are to {results.reference}, paired "
         "by seed."
     )
     if results.common_recipe:
         words += f" The common recipe: {results.common_recipe}."
     return words if results.finished else f"{words} The comparison is not finished: figures are preliminary."
-
-
-def _plural(count: int, one: str) -> str:
-    return f"{count} {one}" if count == 1 else f"{count} {one}s"
 
 
 def _sizes(contenders: Sequence[ShownContender]) -> Table:

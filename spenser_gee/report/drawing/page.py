@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spenser_gee.errors import printable
-from spenser_gee.report.drawing.extra import require_libraries
 from spenser_gee.report.drawing.section import Figure, Section, Table
 
 if TYPE_CHECKING:
@@ -19,9 +18,8 @@ GENERATOR = "spenser_gee report"
 def render(title: str, sections: Sequence[Section]) -> str:
     """The page: a contents list, then the sections in their order. All text is escaped; SVG is put in as it is.
 
-    Raises InputError where jinja2 is not installed, ValueError where two sections have the same anchor.
+    Raises ValueError where two sections have the same anchor.
     """
-    require_libraries()
     import jinja2
 
     anchors = [section.anchor for section in sections]

@@ -38,7 +38,6 @@ WIDTH = 3.9
 # A picture is drawn between these multiples of its own size; where the page has less room, it scrolls.
 _SMALLEST, _LARGEST = 0.84, 1.6
 _PIXELS_PER_INCH = 96
-_POINTS_PER_INCH = 72
 
 _STYLE: Any = {
     "font.size": 8.5,

@@ -15,7 +15,16 @@ from spenser_gee.phenotype.plan import Plan
 from spenser_gee.phenotype.words.layers import LIF
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section
-from spenser_gee.report.run.traces import Answers, Firing, Subject, answers, find_subject, fire, samples
+from spenser_gee.report.run.traces import (
+    Answers,
+    Firing,
+    Subject,
+    answers,
+    evenly,
+    find_subject,
+    fire,
+    samples,
+)
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.training.losses import needs_membrane
 
@@ -106,12 +115,6 @@ def layer_names(plan: Plan) -> list[str]:
         "output" if index == len(plan.layers) - 1 else f"lif {number}"
         for number, index in enumerate(indices, start=1)
     ]
-
-
-def evenly(count: int, most: int) -> list[int]:
-    """At most `most` of 0..count-1, at equal distances."""
-    number = min(count, most)
-    return [count * k // number for k in range(number)]
 
 
 def _raster(plan: Plan, firings: Sequence[Firing], images: Sequence[Tensor], titles: Sequence[str]) -> str:

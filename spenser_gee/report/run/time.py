@@ -128,11 +128,7 @@ def _table(spent: dict[str, float]) -> Table:
 
 def _timeline_figure(jobs: Sequence[Job], of: int) -> Figure:
     lanes = 1 + max(job.lane for job in jobs)
-    shown = {
-        "complete": _COLOURS["complete"],
-        "abandoned": _COLOURS["abandoned"],
-        "infeasible, timed out or failed": _OTHERS,
-    }
+    shown = {**_COLOURS, "infeasible, timed out or failed": _OTHERS}
     with svg.figure(svg.WIDTH, 0.9 + 0.24 * lanes) as fig:
         axes = fig.add_subplot()
         for name, colour in shown.items():

@@ -15,7 +15,7 @@ from spenser_gee.data import Dataset, Identity, load_data, require_same, resolve
 from spenser_gee.errors import input_error
 from spenser_gee.fitness.task import make_task
 from spenser_gee.network import layers
-from spenser_gee.network.build import SpikingNetwork
+from spenser_gee.network.build import Output, SpikingNetwork
 from spenser_gee.network.device import choose_device
 from spenser_gee.network.lif import lif
 from spenser_gee.rng import derive_seed
@@ -129,14 +129,7 @@ def answers(subject: Subject) -> Answers:
     rates: Tensor | float = 0.0
     with evaluating(saved.network):
         for images, labels in subject.images.once():
-            output = run_network(
-                saved.network,
-                stimulus(images),
-                subject.mode,
-                membrane=needs_membrane(saved.spec.loss),
-                rates=True,
-            )
-            guesses = decision_values(saved.spec.loss, output).argmax(1)
+            output, guesses = _run(subject, stimulus(images))
             confusion += torch.bincount((labels * classes + guesses).cpu(), minlength=classes * classes)
             assert output.rates is not None
             rates = rates + output.rates.cpu() * len(labels)
@@ -150,9 +143,14 @@ def samples(subject: Subject, wanted: int) -> list[int]:
     indices = subject.images.indices.cpu()
     labels = subject.images.data.labels.cpu()[indices]
     present = sorted(set(labels.tolist()))
-    number = min(wanted, len(present))
-    chosen = [present[len(present) * k // number] for k in range(number)]
+    chosen = [present[place] for place in evenly(len(present), wanted)]
     return [int(indices[int((labels == label).nonzero()[0])]) for label in chosen]
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of 0..count-1, at equal distances."""
+    number = min(count, most)
+    return [count * k // number for k in range(number)]
 
 
 def fire(subject: Subject, places: Sequence[int]) -> tuple[list[Firing], Tensor]:
@@ -165,14 +163,15 @@ def fire(subject: Subject, places: Sequence[int]) -> tuple[list[Firing], Tensor]
     images, _ = next(source.once())
     with evaluating(saved.network), _recording(saved.network) as firings:
         # With `rates` the neurons do no pooling beside them, which would hide their own spikes.
-        output = run_network(
-            saved.network,
-            stimulus(images),
-            subject.mode,
-            membrane=needs_membrane(saved.spec.loss),
-            rates=True,
-        )
-    return firings, decision_values(saved.spec.loss, output).argmax(1).cpu()
+        _, guesses = _run(subject, stimulus(images))
+    return firings, guesses.cpu()
+
+
+def _run(subject: Subject, signal: Tensor) -> tuple[Output, Tensor]:
+    """What the network gives, and the classes (B,) that it answers."""
+    network, loss = subject.saved.network, subject.saved.spec.loss
+    output = run_network(network, signal, subject.mode, membrane=needs_membrane(loss), rates=True)
+    return output, decision_values(loss, output).argmax(1)
 
 
 @contextmanager
