@@ -34,6 +34,11 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def figure(value: float) -> str:
+    """The value of an objective: a share or a loss with four digits, a large count as a whole number."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: 42 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)

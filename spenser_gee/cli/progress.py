@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from spenser_gee.cli.console import duration, errors, say
+from spenser_gee.cli.console import duration, errors, figure, say
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import FITNESS, Objective
 from spenser_gee.search import Candidate, GenerationSummary
@@ -31,9 +31,9 @@ def outcome(evaluation: Evaluation, only: str = "") -> str:
     """What came of an evaluation, in words: all its objectives, or the first one by the name `only`."""
     if evaluation.status == "complete":
         if only:
-            return f"{only} {next(iter(evaluation.objectives.values())):.4f}"
+            return f"{only} {figure(next(iter(evaluation.objectives.values())))}"
         return ", ".join(
-            f"{name.replace('_', ' ')} {value:.4f}" for name, value in evaluation.objectives.items()
+            f"{name.replace('_', ' ')} {figure(value)}" for name, value in evaluation.objectives.items()
         )
     return f"{evaluation.status}: {evaluation.reason}"
 
@@ -77,7 +77,7 @@ class ProgressReporter:
             value = evaluation.objectives[objective.name]
             if self._best is None or objective.sign * value > objective.sign * self._best:
                 self._best = value
-        best = "" if self._best is None else f"best so far {self._best:.4f}"
+        best = "" if self._best is None else f"best so far {figure(self._best)}"
         line = f"generation {generation}  candidate {candidate.id:3d}  {outcome(evaluation)}"
         if self._bar is not None and self._task is not None:
             self._bar.update(
@@ -114,9 +114,9 @@ class ProgressReporter:
             say(f"generation {summary.generation}: no candidate was complete")
             return
         best, name = summary.front[0], self._objective.name
-        mean = f", mean {summary.means[name]:.4f}" if summary.means else ""
+        mean = f", mean {figure(summary.means[name])}" if summary.means else ""
         say(
-            f"generation {summary.generation}: best {best.latest[name]:.4f} (candidate {best.id})"
+            f"generation {summary.generation}: best {figure(best.latest[name])} (candidate {best.id})"
             f"{mean}, {duration(summary.seconds)}",
             style="bold",
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from spenser_gee.cli.console import duration, output, print_json
+from spenser_gee.cli.console import duration, figure, output, print_json
 from spenser_gee.errors import input_error, printable
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import Summary, evaluations_csv, summarise
@@ -45,7 +45,7 @@ def print_summary(summary: Summary, folder: Path) -> None:
         _line("No candidate was complete: show --csv lists the reasons.")
         return
     error = best.fitness_standard_error
-    spread = f" +- {error:.4f}" if error is not None else ""
+    spread = f" +- {figure(error)}" if error is not None else ""
     name = next(iter(best.objectives), "fitness")
     _line(f"best: candidate {best.id}, {name} {_number(best.fitness)}{spread}")
     _line(f"  {best.sentence}")
@@ -62,4 +62,4 @@ def _line(text: str) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else figure(value)
