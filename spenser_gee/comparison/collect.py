@@ -79,7 +79,7 @@ def _facts(ground: Ground) -> DataFacts:
         len(data.test),
         data.input_shape,
         data.class_count,
-        ground.settings.time_steps,
+        ground.time_steps,
     )
 
 
