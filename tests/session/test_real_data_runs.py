@@ -14,7 +14,7 @@ from PIL import Image
 from tiny_runs import tiny_config
 
 from spenser_gee.data import Dataset
-from spenser_gee.data import settings as module
+from spenser_gee.data import datasets as module
 from spenser_gee.session import start_run
 from spenser_gee.training.saved import load_network
 
