@@ -20,9 +20,17 @@ MAX_NODES = 10_000
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Reads a YAML file and applies `key=value` overrides (dotted keys, YAML values).
+    """Reads a YAML file and applies overrides.
 
-    Raises InputError with every problem found: file:line, the dotted key, what was expected.
+    Args:
+        path: the file; the paths in it are looked for beside it first.
+        overrides: `key=value`, dotted keys and YAML values: "search.generations=20".
+
+    Returns:
+        The configuration, validated and with all defaults.
+
+    Raises:
+        InputError: with every problem found: file:line, the dotted key, what was expected.
     """
     path = expanded(path)
     values, lines = _read_yaml(read_text(path, "configuration"), str(path))

@@ -116,6 +116,9 @@ def load_dataset(
         download: fetch missing files with torchvision's downloader.
         image_size, channels: only for "image-folder", see `load_image_folder`.
 
+    Returns:
+        Training and test samples: inputs (N, T', C, H, W), uint8 for images, T' = 1; labels (N,), int64; class names.
+
     Raises:
         InputError: an unknown name, or missing, damaged or foreign files; it names them and the remedy; or images
             that are all of one class, or all the same.

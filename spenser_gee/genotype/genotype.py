@@ -102,14 +102,31 @@ def unit_tokens(genotype: Genotype, grammar: Grammar) -> tuple[tuple[str, tuple[
 
 
 def sentence_of(genotype: Genotype, grammar: Grammar) -> str:
-    """The network as one line of text: `features conv filters=32 kernel=3 ...`."""
+    """The network as one line of text: `features conv filters=32 kernel=3 ...`.
+
+    Args:
+        genotype: of the grammar; missing genes take the first alternative or the lowest bound.
+        grammar: whose words are written.
+
+    Returns:
+        A sentence of the grammar, which `genotype_from_sentence` reads back.
+    """
     return join_tokens(grammar, unit_tokens(genotype, grammar))
 
 
 def genotype_from_sentence(grammar: Grammar, text: str, name: str = "<sentence>") -> Genotype:
     """The genotype of a sentence, which may spread over lines and hold what the grammar ignores (comments).
 
-    Raises InputError at the place where the text leaves the grammar or a number its range.
+    Args:
+        grammar: whose sentence it is.
+        text: the sentence.
+        name: of the text in messages, for example its file.
+
+    Returns:
+        The one genotype of that sentence.
+
+    Raises:
+        InputError: at the place where the text leaves the grammar or a number its range.
     """
     parsed = parse_sentence(grammar, text, name)
     return Genotype({part: tuple(Unit(genes) for genes in units) for part, units in parsed})

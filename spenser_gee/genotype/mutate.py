@@ -85,6 +85,15 @@ def mutate(genotype: Genotype, grammar: Grammar, rates: Rates, rng: np.random.Ge
     by their weights); genes that it newly needs are drawn, those it no longer uses are dropped. A duplicate
     is an independent copy (in SPENSER both would mutate together). With `rates.attempts` above 0 the child
     differs from its parent wherever the grammar and the rates allow a difference at all.
+
+    Args:
+        genotype: the parent; it is not changed.
+        grammar: that it belongs to.
+        rates: of the operators, `SPENSER_RATES` (Table 2 of the paper) or `DEFAULT_RATES`.
+        rng: of all draws.
+
+    Returns:
+        The child and what was changed, in words.
     """
     mutator = _Mutator(grammar, rates, rng)
     for _ in range(max(1, rates.attempts)):

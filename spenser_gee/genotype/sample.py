@@ -40,9 +40,17 @@ def sample_genotype(
     """A random genotype: alternatives by their weights, counts uniformly, numbers from their domains; beyond the
     depth cap only what leads to an end.
 
-    sizes: part name -> the numbers of units to draw from, uniformly (SPENSER: features 1, 3 or 5,
-    classification 1); a part that is not named has a uniform number within its bounds.
-    Raises InputError where `sizes` does not fit the grammar.
+    Args:
+        grammar: the search space.
+        rng: of all draws.
+        sizes: part name -> the numbers of units to draw from, uniformly (SPENSER: features 1, 3 or 5,
+            classification 1); a part that is not named has a uniform number within its bounds.
+
+    Returns:
+        A genotype with exactly the genes that it uses.
+
+    Raises:
+        InputError: `sizes` does not fit the grammar.
     """
     sizes = sizes or {}
     check_sizes(grammar, sizes)

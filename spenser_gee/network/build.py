@@ -126,10 +126,18 @@ class SpikingNetwork(nn.Module):
                 layer.generator = generator
 
     def forward(self, x: Tensor, membrane: bool = False, rates: bool = False) -> Output:
-        """x: (T, B, C, H, W), or (1, B, C, H, W) for an input that is the same at every step: it is computed
-        once up to where time matters. membrane, rates: whether these outputs are wanted.
+        """Runs all time steps.
 
-        Raises ValueError for another number of steps or another shape than planned.
+        Args:
+            x: (T, B, C, H, W), or (1, B, C, H, W) for an input that is the same at every step: it is computed
+                once up to where time matters.
+            membrane, rates: whether these outputs are wanted.
+
+        Returns:
+            Spikes (T, B, classes), membranes of the same shape or None, firing rates of each layer of neurons or None.
+
+        Raises:
+            ValueError: another number of steps, or another shape than planned.
         """
         if x.dim() != 5 or x.shape[0] not in (1, self.time_steps) or x.shape[2:] != self.plan.input_shape:
             expected = f"({self.time_steps} or 1, batch, {', '.join(map(str, self.plan.input_shape))})"
@@ -210,7 +218,16 @@ class _Run:
 
 
 def build_network(plan: Plan, time_steps: int, seed: int) -> SpikingNetwork:
-    """The network of a plan for T = `time_steps`, weights drawn from the seed; on the CPU, in float32."""
+    """The network of a plan.
+
+    Args:
+        plan: from `plan_network`.
+        time_steps: T of its input (T, B, C, H, W).
+        seed: of the weights.
+
+    Returns:
+        A module on the CPU, in float32; its output holds spikes (T, B, classes) and, where asked for, membranes.
+    """
     return SpikingNetwork(plan, time_steps, seed)
 
 

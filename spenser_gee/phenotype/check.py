@@ -41,7 +41,17 @@ class _At:
 
 
 def open_grammar(path: str | Path) -> Grammar:
-    """A grammar whose words the builder knows. Raises InputError."""
+    """A grammar whose words the builder knows.
+
+    Args:
+        path: a .lark file.
+
+    Returns:
+        The search space that it describes.
+
+    Raises:
+        InputError: with every problem found, each at its place in the file.
+    """
     grammar = load_grammar(path)
     check_words(grammar)
     return grammar

@@ -28,7 +28,15 @@ from spenser_gee.phenotype.words.training import (
 
 
 def decode(genotype: Genotype, grammar: Grammar) -> NetworkSpec:
-    """The network that `genotype` means. Equal networks get equal specs: silent genes are dropped."""
+    """The network that `genotype` means.
+
+    Args:
+        genotype: of the grammar.
+        grammar: whose words it expands to.
+
+    Returns:
+        Layers and recipe. Equal networks get equal specs: silent genes are dropped.
+    """
     return read_units(tokens for _, tokens in unit_tokens(genotype, grammar))
 
 

@@ -125,9 +125,18 @@ class _Signal:
 
 
 def plan_network(spec: NetworkSpec, input_shape: Shape, classes: int) -> Plan:
-    """Shapes of all layers for an input of (channels, height, width).
+    """Shapes, populations of channels and parameters of all layers, without torch.
 
-    Raises Infeasible with the reason.
+    Args:
+        spec: the network.
+        input_shape: (channels, height, width) of an image.
+        classes: outputs of a layer with `units=classes`.
+
+    Returns:
+        What the builder follows.
+
+    Raises:
+        Infeasible: the network cannot be built for this input; the message says why.
     """
     signal = _Signal(input_shape, ((INPUT, input_shape[0]),))
     outputs: dict[int, _Signal] = {-1: signal}

@@ -67,7 +67,17 @@ class Summary:
 
 
 def summarise(run: RunFolder) -> Summary:
-    """The summary of a run as it stands."""
+    """The summary of a run as it stands.
+
+    Args:
+        run: open, also while its search goes on.
+
+    Returns:
+        Status, counts, history, the best network and its test; `to_dict` is what `show --json` prints.
+
+    Raises:
+        InputError: the run's database is damaged.
+    """
     # First the lock: a run that finishes between the looks is then not taken for an interrupted one.
     running = run.is_running()
     happened = queries.events(run)

@@ -42,9 +42,17 @@ class SavedNetwork:
 
     @torch.no_grad()
     def classify(self, images: Tensor, seed: int = 0) -> Tensor:
-        """Classes (B,) of images (B, C, H, W), integers in 0..255 or floats in 0..1. `seed`: of the spike noise.
+        """The classes of images.
 
-        Raises InputError for images of another shape or range.
+        Args:
+            images: (B, C, H, W), integers in 0..255 or floats in 0..1.
+            seed: of the spike noise of rate coding.
+
+        Returns:
+            Classes (B,), int64, on the network's device.
+
+        Raises:
+            InputError: another shape, or values out of range.
         """
         try:
             check_images(images, self.input_shape)
@@ -85,7 +93,15 @@ def save_network(
 def load_network(path: str | Path, device: str | torch.device = "cpu") -> SavedNetwork:
     """Reads a network that `save_network` wrote, ready to run.
 
-    Raises InputError where the file is missing, damaged, not ours, or of another builder version.
+    Args:
+        path: a .safetensors file of a run folder.
+        device: where the network goes.
+
+    Returns:
+        The network with its sentence, its shapes and what was saved beside it.
+
+    Raises:
+        InputError: the file is missing, damaged, not ours, or of another builder version.
     """
     path = Path(path)
     try:
