@@ -20,6 +20,7 @@ from spenser_gee.execution import Evaluate
 from spenser_gee.initialisation.from_birth import train_from_birth
 from spenser_gee.network.backends import use_backend
 from spenser_gee.network.build import SpikingNetwork
+from spenser_gee.network.denormals import start_threads
 from spenser_gee.network.device import choose_device
 from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.plan import plan_network
@@ -52,6 +53,7 @@ def make_trial(**start: Any) -> Evaluate:
     bound_primitive_cache()
     use_backend(settings.backend)
     torch.set_num_threads(settings.threads)
+    start_threads()
     place, test = choose_device(settings.device), open_data(told.test)
     bench = _Bench(
         told,

@@ -14,6 +14,7 @@ from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluator import Candidacy, make_evaluator
 from spenser_gee.fitness.task import make_task
 from spenser_gee.network.backends import use_backend
+from spenser_gee.network.denormals import start_threads
 from spenser_gee.network.device import choose_device
 from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -37,6 +38,7 @@ def make_evaluate(
     use_backend(backend)
     if threads is not None:
         torch.set_num_threads(threads)
+    start_threads()
     settings = Config.from_dict(config, "the worker's configuration")
     place = choose_device(device)
     task = make_task(open_data(samples), classes, settings.data, settings.seed, place)

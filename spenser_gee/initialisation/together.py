@@ -19,6 +19,7 @@ from torch.func import functional_call
 from spenser_gee.data.batches import Batch
 from spenser_gee.network.backends import backend_in_use
 from spenser_gee.network.build import Output, SpikingNetwork
+from spenser_gee.network.denormals import flushed_denormals
 from spenser_gee.phenotype.plan import Plan
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import Dropout
@@ -106,6 +107,7 @@ class Ensemble:
             grad.mul_(factors.view(-1, *[1] * (grad.dim() - 1)))
 
 
+@flushed_denormals()
 def train_together(
     ensemble: Ensemble,
     spec: NetworkSpec,

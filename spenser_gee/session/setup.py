@@ -28,6 +28,7 @@ from spenser_gee.genotype import (
 from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import Grammar
 from spenser_gee.network.backends import resolve_backend
+from spenser_gee.network.denormals import start_threads
 from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.decode import decode
 from spenser_gee.phenotype.plan import Plan, plan_network
@@ -108,6 +109,7 @@ class Setup:
 
 def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Setup:
     """Loads the data and checks everything. Raises InputError."""
+    start_threads()
     config = config.model_copy(update={"data": resolve_data(config.data, data_root)})
     device = choose_device(config.device)
     # Here, not in the workers: it may take seconds the first time, for a build that all of them use.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spenser_gee.network.build import SpikingNetwork
+from spenser_gee.network.denormals import flushed_denormals
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.training.chunks import samples_at_once
 from spenser_gee.training.liveness import NOT_FINITE, dead_reason, probe
@@ -56,6 +57,7 @@ class TrainingRecord:
     reason: str = ""
 
 
+@flushed_denormals()
 def train(
     network: SpikingNetwork,
     spec: NetworkSpec,
