@@ -8,7 +8,6 @@ Each arm is a process of its own: threads keep how they were started. The networ
 from __future__ import annotations
 
 import argparse
-import contextlib
 import subprocess
 import sys
 import time
@@ -35,7 +34,9 @@ def measure(run: Path, root: str | None, steps: int, threads: int, flushed: bool
         denormals.start_threads()
     reuse_large_blocks()
     use_backend("native")
-    section = resolve_data(load_config(run / "config.yaml", ["grammar=grammar.lark", "search.start=null"]).data, root)
+    section = resolve_data(
+        load_config(run / "config.yaml", ["grammar=grammar.lark", "search.start=null"]).data, root
+    )
     source = source_of(load_data(section).train, section, torch.device("cpu"))
     saved = load_network(run / "best.safetensors")
     train = training.train if flushed else training.train.__wrapped__
@@ -48,20 +49,21 @@ def measure(run: Path, root: str | None, steps: int, threads: int, flushed: bool
             print(f"  step {step:5d}: {1000 * (now - begun) / EVERY:7.1f} ms a step", flush=True)
             begun = now
 
-    with contextlib.nullcontext():
-        train(
-            saved.network,
-            saved.spec,
-            source.training(1),
-            source.stimulus(saved.spec, 2, augment=True),
-            training.Budget(steps=steps),
-            on_step=note,
-        )
+    train(
+        saved.network,
+        saved.spec,
+        source.training(1),
+        source.stimulus(saved.spec, 2, augment=True),
+        training.Budget(steps=steps),
+        on_step=note,
+    )
 
 
 def main() -> None:
     """Both arms, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("--data-root")
     parser.add_argument("--steps", type=int, default=900)
