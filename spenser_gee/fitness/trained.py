@@ -43,14 +43,14 @@ def make_evaluator(config: Config, task: Task) -> Evaluator:
         return parent_genes(load_network(path, task.evo_train.device))
 
     def run(candidacy: Candidacy, deadline: float) -> Evaluated:
-        inherits = candidacy.parent is not None and inner.inherit != "none"
+        ancestor = candidacy.parent if inner.inherit != "none" else None
         return evaluate(
             candidacy.spec,
             task,
             budget,
             inner,
             candidacy.seed,
-            parent=parent_of(candidacy.parent) if inherits and candidacy.parent else None,
+            parent=parent_of(ancestor) if ancestor else None,
             rival=Rival.of_curve(candidacy.rival, task.evo_train.batch_size) if candidacy.rival else None,
             mode=mode,
             objectives=config.strives_for,

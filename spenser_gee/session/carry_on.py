@@ -91,11 +91,13 @@ def _search(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
 
 
 def _finish(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
-    best = best_of(setup, folder)
-    if best is None:
+    state = state_of(setup, folder)
+    front = setup.strategy.progress(state).front
+    if not front:
         return
     # Again: the run may have been stopped between recording its last generation and this.
-    order_weights(setup, folder, state_of(setup, folder))
+    order_weights(setup, folder, state)
+    best = front[0]
     identity = _identity(setup, best)
     if _tested(folder, identity):
         return
