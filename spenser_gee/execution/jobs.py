@@ -19,10 +19,16 @@ well-behaved evaluation returns `Evaluation("timed_out", ...)` of its own accord
 
 @dataclass(frozen=True)
 class Job:
-    """One evaluation to run. `payload` holds JSON-able values only: it may travel to another process."""
+    """One evaluation to run. `payload` holds JSON-able values only: it may travel to another process. effort: how many
+    times the time limit it may take."""
 
     id: int
     payload: Mapping[str, Any]
+    effort: float = 1.0
+
+    def limit(self, timeout_s: float | None) -> float | None:
+        """Its own time limit, where there is one."""
+        return None if timeout_s is None else timeout_s * self.effort
 
 
 @dataclass(frozen=True)

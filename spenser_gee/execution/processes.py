@@ -110,7 +110,7 @@ class ProcessExecutor(Executor):
             self._workers.append(self._spawn())
 
     def _send(self, worker: _Worker, waiting: deque[Job]) -> None:
-        message = encode({"payload": waiting[0].payload, "timeout_s": self._timeout_s})
+        message = encode({"payload": waiting[0].payload, "timeout_s": waiting[0].limit(self._timeout_s)})
         try:
             worker.connection.send_bytes(message)
         except OSError:
@@ -205,9 +205,10 @@ class ProcessExecutor(Executor):
     def _expires(self, worker: _Worker) -> float | None:
         if not worker.ready:
             return worker.since + self._start_timeout_s
-        if worker.job is None or self._timeout_s is None:
+        limit = None if worker.job is None else worker.job.limit(self._timeout_s)
+        if limit is None:
             return None
-        return worker.since + self._timeout_s + self._grace_s
+        return worker.since + limit + self._grace_s
 
     def _expire(self) -> Iterator[tuple[int, Evaluation]]:
         """Kill the workers that are over their limit (unless their result has come meanwhile)."""
@@ -218,7 +219,7 @@ class ProcessExecutor(Executor):
             job, worker.job = worker.job, None
             self._kill(worker)
             if job is not None:
-                reason = f"no result within {self._timeout_s:g} s: worker killed"
+                reason = f"no result within {job.limit(self._timeout_s) or 0:g} s: worker killed"
                 yield job.id, lost("timed_out", reason, worker.started, worker.name)
             else:
                 self._count_death_at_start(f"worker not ready within {self._start_timeout_s:g} s")

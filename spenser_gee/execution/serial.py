@@ -28,7 +28,10 @@ class SerialExecutor(Executor):
         for job in jobs:
             # The same trip through JSON as to a worker process: what works here works there.
             payload = json.loads(encode(job.payload))
-            yield job.id, Evaluation.from_dict(guarded(self._evaluate, payload, self._timeout_s, "serial"))
+            yield (
+                job.id,
+                Evaluation.from_dict(guarded(self._evaluate, payload, job.limit(self._timeout_s), "serial")),
+            )
 
     def close(self) -> None:
         """Nothing to stop."""

@@ -47,7 +47,7 @@ def make_evaluator(config: Config, task: Task) -> Evaluator:
         return evaluate(
             candidacy.spec,
             task,
-            budget,
+            budget.times(candidacy.effort),
             inner,
             candidacy.seed,
             parent=parent_of(ancestor) if ancestor else None,

@@ -46,7 +46,8 @@ def make_evaluate(
 
     def run(payload: Mapping[str, Any], deadline: float) -> Evaluation:
         spec = NetworkSpec.from_dict(payload["spec"])
-        done = evaluator(Candidacy(spec, payload["seed"], payload["parent"], payload["rival"]), deadline)
+        fields = (payload[name] for name in ("seed", "parent", "rival", "effort"))
+        done = evaluator(Candidacy(spec, *fields), deadline)
         if done.network is not None:
             save_network(Path(payload["save"]), done.network, payload["sentence"], done.tensors, done.notes)
         return done.evaluation

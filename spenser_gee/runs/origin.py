@@ -92,14 +92,14 @@ def objective_of(run: RunFolder) -> Objective:
     return config_of(run).strives_for[0]
 
 
-def generation_seed(config: Config, generation: int) -> int:
-    """Of all evaluations of a generation."""
-    return derive_seed(config.seed, "generation", generation)
+def draw_seed(config: Config, draw: int) -> int:
+    """Of all evaluations on one draw."""
+    return derive_seed(config.seed, "generation", draw)
 
 
-def fitness_seed(config: Config, generation: int) -> int:
-    """Of the spike noise that a generation was measured with on Fitness."""
-    return derive_seed(generation_seed(config, generation), "fitness")
+def fitness_seed(config: Config, draw: int) -> int:
+    """Of the spike noise that the networks of a draw were measured with on Fitness."""
+    return derive_seed(draw_seed(config, draw), "fitness")
 
 
 def final_seed(config: Config) -> int:

@@ -99,7 +99,10 @@ class ElitistSearch(Generic[G]):
         """The elite again (if there is one), then `offspring` newcomers."""
         proposer = Proposer(self._space, state.seen, state.next_id, self._frame.tries)
         again = [] if state.elite is None else [Proposal(state.elite.candidate, again=True)]
-        proposals = [*again, *self._newcomers(state, proposer)]
+        proposals = [
+            replace(proposal, draw=state.generation)
+            for proposal in (*again, *self._newcomers(state, proposer))
+        ]
         if self.inheriting and state.elite is not None:
             proposals = [replace(proposal, inherits=state.elite.evaluation) for proposal in proposals]
         asked = replace(state, seen=proposer.seen, next_id=proposer.next_id, counts=dict(proposer.counts))
@@ -121,6 +124,7 @@ class ElitistSearch(Generic[G]):
         name, error = self._objective.name, elite.standard_error
         return Standing(
             elite.candidate.id,
+            elite.trained,
             elite.trained,
             {name: elite.scores[-1]},
             {name: elite.mean},

@@ -34,6 +34,8 @@ class Space(Generic[G]):
 
     sample(rng) -> genotype; mutate(genotype, rng) -> (genotype, changes in words); describe(genotype), pure;
     to_json(genotype) -> JSON-able values, and its inverse from_json.
+    cross(first, second, rng) -> a child of both, where the space has a crossover.
+    features(genotype, its description) -> numbers by name that say what the network is like, for models of the fitness.
     """
 
     sample: Callable[[np.random.Generator], G]
@@ -41,6 +43,8 @@ class Space(Generic[G]):
     describe: Callable[[G], Described]
     to_json: Callable[[G], Any]
     from_json: Callable[[Any], G]
+    cross: Callable[[G, G, np.random.Generator], tuple[G, Sequence[str]]] | None = None
+    features: Callable[[G, Described], Mapping[str, float]] | None = None
 
     def candidate_to_json(self, candidate: Candidate[G]) -> dict[str, Any]:
         """JSON-able values of a candidate."""

@@ -44,6 +44,9 @@ class Proposal(Generic[G]):
     infeasible: why it cannot be built ("" where it can): it is recorded without an evaluation.
     same_as: the earlier candidate which is the same network: its evaluation is taken over.
     inherits: the evaluation whose trained weights it may take over, and whose training it has to keep up with.
+    draw: the number of the draw (data order, spike noise, seeds of weights) that it is evaluated on: values of one draw
+        are compared.
+    effort: how many times the budget its evaluation may spend.
     """
 
     candidate: Candidate[G]
@@ -51,6 +54,8 @@ class Proposal(Generic[G]):
     infeasible: str = ""
     same_as: int | None = None
     inherits: Trained | None = None
+    draw: int = 0
+    effort: float = 1.0
 
     @property
     def is_new(self) -> bool:
@@ -62,12 +67,13 @@ class Proposal(Generic[G]):
 class Standing:
     """One member of a front: what is known of it, for each objective.
 
-    trained: the last generation in which it was complete. latest: its values there. means and errors: over all its
-    evaluations (the standard error needs two).
+    trained: the last generation in which it was complete. draw: that of this evaluation. latest: its values there.
+    means and errors: over all its evaluations (the standard error needs two).
     """
 
     id: int
     trained: int
+    draw: int
     latest: Mapping[str, float]
     means: Mapping[str, float]
     errors: Mapping[str, float]

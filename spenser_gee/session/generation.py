@@ -9,7 +9,7 @@ from typing import Any
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Executor, Job
 from spenser_gee.genotype import Genotype
-from spenser_gee.runs.origin import generation_seed
+from spenser_gee.runs.origin import draw_seed
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.search import Candidate, GenerationSummary, Proposal, Trained
 from spenser_gee.session.reporter import Reporter
@@ -27,11 +27,9 @@ class GenerationEvaluator:
     def __call__(
         self, proposals: Sequence[Proposal[Genotype]], generation: int
     ) -> Iterator[tuple[int, Evaluation]]:
-        # One draw for the whole generation: the same weights' seeds, data order and spike noise for all.
-        seed = generation_seed(self.setup.config, generation)
         rivals = {p.inherits: self._curve(p.inherits) for p in proposals if p.inherits is not None}
         jobs = [
-            self._job(proposal, generation, seed, rivals)
+            self._job(proposal, generation, rivals)
             # The longest first: begun last, one would keep all other workers waiting.
             for proposal in sorted(proposals, key=lambda p: -_phenotype(p.candidate).plan.macs)
         ]
@@ -41,7 +39,6 @@ class GenerationEvaluator:
         self,
         proposal: Proposal[Genotype],
         generation: int,
-        seed: int,
         rivals: Mapping[Trained, Sequence[Sequence[float]] | None],
     ) -> Job:
         candidate, parent = proposal.candidate, proposal.inherits
@@ -52,11 +49,14 @@ class GenerationEvaluator:
             {
                 "spec": _phenotype(candidate).spec.to_dict(),
                 "sentence": candidate.sentence,
-                "seed": seed,
+                # Equal on one draw: the weights' seeds, data order and spike noise.
+                "seed": draw_seed(self.setup.config, proposal.draw),
+                "effort": proposal.effort,
                 "parent": None if parent is None else str(self.folder.weights_path(*parent)),
                 "save": str(self.folder.weights_path(candidate.id, generation)),
                 "rival": rivals[parent] if follows and parent is not None else None,
             },
+            proposal.effort,
         )
 
     def _curve(self, parent: Trained) -> Sequence[Sequence[float]] | None:

@@ -38,6 +38,13 @@ class Budget:
         if (self.steps is None) == (self.seconds is None):
             raise ValueError("a budget has either steps or seconds")
 
+    def times(self, factor: float) -> Budget:
+        """So many times as long."""
+        if self.steps is not None:
+            return Budget(steps=round(self.steps * factor))
+        assert self.seconds is not None
+        return Budget(seconds=self.seconds * factor)
+
     def progress(self, steps: int, seconds: float) -> float:
         """The share that is used up."""
         if self.steps is not None:

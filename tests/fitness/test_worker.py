@@ -55,6 +55,7 @@ def payload(path: Path, spec: NetworkSpec, parent: Path | None = None, seed: int
         "save": str(path),
         "parent": None if parent is None else str(parent),
         "rival": None,
+        "effort": 1.0,
     }
     return dict(json.loads(json.dumps(values)))
 

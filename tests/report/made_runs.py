@@ -88,7 +88,7 @@ class MadeRun:
     def generation(self, number: int, best: int | None, fitness: float | None, mean: float | None) -> None:
         """A generation is finished."""
         latest = {} if fitness is None else {"fitness": fitness}
-        front = () if best is None else (Standing(best, number, latest, latest, {}),)
+        front = () if best is None else (Standing(best, number, number, latest, latest, {}),)
         means = {} if mean is None else {"fitness": mean}
         summary = GenerationSummary(number, front, means, 2, {"complete": 2}, 1.0)
         self.run.generation(summary, {})

@@ -15,7 +15,7 @@ import pytest
 from spenser_gee.errors import InputError
 from spenser_gee.runs import queries
 from spenser_gee.runs.database import DatabaseError
-from spenser_gee.runs.origin import Commit, environment_of, fitness_seed, generation_seed
+from spenser_gee.runs.origin import Commit, draw_seed, environment_of, fitness_seed
 from spenser_gee.runs.origin import test_seed as seed_of_the_test
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import evaluations_csv, summarise
@@ -127,7 +127,7 @@ def test_the_seeds_are_those_of_earlier_versions() -> None:
     with RunFolder.open(ASSET) as run:
         config = config_of(run)
     assert seed_of_the_test(config) == derive_seed(3, "test")
-    assert generation_seed(config, 2) == derive_seed(3, "generation", 2)
+    assert draw_seed(config, 2) == derive_seed(3, "generation", 2)
     assert fitness_seed(config, 2) == derive_seed(derive_seed(3, "generation", 2), "fitness")
     assert final_seed(config) == derive_seed(3, "final")
     assert retraining_seed(config) == derive_seed(3, "retrain")

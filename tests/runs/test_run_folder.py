@@ -61,7 +61,7 @@ def summary(
     counts = {"complete": 1, "redrawn_infeasible": 2, "redrawn_duplicate": 3, "duplicate": 4}
     means = {"fitness": fitness if mean is None else mean}
     errors = {} if error is None else {"fitness": error}
-    best = Standing(best_id, generation, {"fitness": fitness}, means, errors)
+    best = Standing(best_id, generation, generation, {"fitness": fitness}, means, errors)
     return GenerationSummary(generation, (best,), {"fitness": 0.25}, 1, counts, 1.5)
 
 

@@ -54,7 +54,14 @@ def evaluations(
 ) -> list[Evaluation]:
     """The same candidate `count` times."""
     spec = decode(sample_genotype(setup.grammar, stream(0, "test"), {"features": (1,)}), setup.grammar)
-    payload = {"spec": spec.to_dict(), "sentence": "", "seed": 1, "parent": None, "rival": None}
+    payload = {
+        "spec": spec.to_dict(),
+        "sentence": "",
+        "seed": 1,
+        "parent": None,
+        "rival": None,
+        "effort": 1.0,
+    }
     jobs = [Job(number, {**payload, "save": str(folder / f"{number}")}) for number in range(count)]
     with open_executor(start or setup.worker_start, workers) as executor:
         found = [evaluation for _, evaluation in executor.run(jobs)]

@@ -118,7 +118,7 @@ def _last_fitness(run: RunFolder, config: Config) -> tuple[float | None, int]:
     best = best_standing(run)
     if best is None:
         return None, fitness_seed(config, 0)
-    return best.latest.get("fitness"), fitness_seed(config, best.trained)
+    return best.latest.get("fitness"), fitness_seed(config, best.draw)
 
 
 def answers(subject: Subject) -> Answers:
