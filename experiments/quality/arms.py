@@ -1,0 +1,88 @@
+"""The arms of the study: strategies with everything that belongs to them, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from spenser_gee.config import Mutation
+from spenser_gee.errors import input_error, nearest
+from spenser_gee.search import STRATEGIES
+from spenser_gee.settings import ByName
+
+OPTUNA = ("optuna-random", "optuna-tpe")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to search.
+
+    strategy: a value of `search.strategy`, or one of OPTUNA.
+    mutation: a value of `search.mutation`; not for the table, whose mutants have `changes` of their genes changed, or,
+        where it is None, a heavy-tailed number of them.
+    finalists: candidates that are evaluated again with four times the budget; they are paid from the arm's budget.
+    offspring: candidates of a generation.
+    """
+
+    strategy: Any
+    mutation: Mapping[str, Any] = field(default_factory=dict)
+    changes: int | None = None
+    finalists: int = 0
+    offspring: int = 8
+
+    @property
+    def optuna(self) -> bool:
+        """Whether Optuna searches."""
+        return self.strategy in OPTUNA
+
+
+FEW = {"preset": "few-changes"}
+AGEING = {"kind": "evolution", "population": 24, "survival": "age", "tournament": 6}
+ARMS = {
+    "random": Arm("random"),
+    "random-finalists": Arm("random", finalists=5),
+    "one-plus-lambda": Arm("one-plus-lambda", changes=4),
+    "one-plus-lambda-few": Arm("one-plus-lambda", FEW),
+    "ageing": Arm(AGEING, FEW),
+    "ageing-finalists": Arm(AGEING, FEW, finalists=5),
+    "screened": Arm({**AGEING, "screen": 40}, FEW),
+    "screened-finalists": Arm({**AGEING, "screen": 40}, FEW, finalists=5),
+    "optuna-random": Arm("optuna-random"),
+    "optuna-tpe": Arm("optuna-tpe"),
+    "optuna-tpe-finalists": Arm("optuna-tpe", finalists=5),
+}
+
+
+def read_arms(texts: Sequence[str]) -> dict[str, Arm]:
+    """Names of ARMS, or NAME={"strategy": ..., "finalists": ...} for others. Raises InputError."""
+    return dict(_read(text) for text in texts)
+
+
+def _read(text: str) -> tuple[str, Arm]:
+    name, given, values = text.partition("=")
+    if not given:
+        if name not in ARMS:
+            raise input_error(
+                "--arms", f'there is no arm "{name}"{nearest(name, ARMS)}', f"Known: {', '.join(ARMS)}."
+            )
+        return name, ARMS[name]
+    keys = [one.name for one in fields(Arm)]
+    try:
+        arm = Arm(**json.loads(values))
+        if not arm.optuna:
+            ByName(STRATEGIES)(arm.strategy)
+        Mutation.model_validate(dict(arm.mutation))
+    except (ValueError, TypeError, ValidationError, PydanticCustomError) as error:
+        raise input_error("--arms", f"{name}: {error}", f"Give a JSON object of {', '.join(keys)}.") from None
+    return name, arm
+
+
+def as_json(arm: Arm) -> dict[str, Any]:
+    """Plain values, for the file of results."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(arm)))
+    return values

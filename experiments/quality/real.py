@@ -1,0 +1,167 @@
+"""Real trainings as a ground: short ones on a part of a data set give the fitness, longer ones the endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from optuna import Trial
+
+from quality.arms import Arm
+from quality.grammar_trial import suggest_genotype
+from spenser_gee.config import Config
+from spenser_gee.data import Dataset, Samples, load_dataset
+from spenser_gee.evaluation import Evaluation
+from spenser_gee.fitness.evaluator import Candidacy, Task, make_evaluator
+from spenser_gee.fitness.task import make_task
+from spenser_gee.genotype import Genotype
+from spenser_gee.grammar.load import load_grammar
+from spenser_gee.network.backends import resolve_backend, use_backend
+from spenser_gee.network.denormals import start_threads
+from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
+from spenser_gee.phenotype.words.layers import Conv
+from spenser_gee.rng import derive_seed
+from spenser_gee.search import Space
+from spenser_gee.session.setup import Phenotype, make_space
+from spenser_gee.training.source import source_of
+
+GRAMMAR = Path(__file__).parents[2] / "grammars" / "spenser_gee.lark"
+SIZES: Mapping[str, Sequence[int]] = {"features": [1, 2, 3, 4, 5], "classification": [0, 1]}
+TIME_STEPS, BATCH_SIZE, FINAL_TRAININGS = 4, 64, 2
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class RealRequest:
+    """images: of the training part, for candidates: 70 % train them, 30 % are Fitness. steps: of a candidate.
+    final_steps: of the chosen network, on all training images. Images of 28 x 28 are pooled to 14 x 14."""
+
+    dataset: str
+    data_root: Path | None
+    images: int
+    steps: int
+    final_steps: int
+    parameters: int
+    macs: int
+
+    @property
+    def label(self) -> str:
+        """See `Request`."""
+        return (
+            f"{self.dataset}, {self.images:,} images, {self.steps} steps, final {self.final_steps}, "
+            f"{self.parameters:,} parameters, {self.macs:,} MACs"
+        )
+
+    @property
+    def per_evaluation(self) -> float:
+        """See `Request`."""
+        return float(self.steps)
+
+    def ground(self) -> RealGround:
+        """Raises InputError where the data are not there. One thread from here on."""
+        reuse_large_blocks()
+        bound_primitive_cache()
+        use_backend(resolve_backend("auto", CPU))
+        torch.set_num_threads(1)
+        start_threads()
+        root = None if self.data_root is None else str(self.data_root)
+        return RealGround(self, pooled(load_dataset(self.dataset, root)))
+
+    def config(self, steps: int, mutation: Mapping[str, Any] | None = None) -> Config:
+        """A training of so many steps in full, from birth, without an inner search."""
+        return Config.from_dict(
+            {
+                "name": "search_quality",
+                "grammar": str(GRAMMAR),
+                "data": {
+                    "dataset": self.dataset,
+                    "time_steps": TIME_STEPS,
+                    "batch_size": BATCH_SIZE,
+                    "train_subset": self.images,
+                },
+                "search": {
+                    "sizes": SIZES,
+                    "mutation": dict(mutation or {}),
+                    "limits": {"parameters": self.parameters, "macs": self.macs},
+                },
+                "initialisation": {"terms": "off", "inherit": "none"},
+                "training": {"steps": steps, "abandon": False},
+            }
+        )
+
+
+class RealGround:
+    """See `Ground`. Evaluations of one seed share the split of the images; those of one draw share all seeds."""
+
+    finalists = True
+
+    def __init__(self, request: RealRequest, data: Dataset) -> None:
+        self.request, self.data = request, data
+        self.chance = 1 / data.class_count
+        self.grammar = load_grammar(GRAMMAR)
+        self.candidates, self.final = request.config(request.steps), request.config(request.final_steps)
+        self.final_task = Task(
+            source_of(data.train, self.final.data, CPU),
+            source_of(data.test, self.final.data, CPU),
+            data.input_shape,
+            data.class_count,
+        )
+        self._task = lru_cache(maxsize=1)(
+            lambda seed: make_task(data.train, data.class_count, self.candidates.data, seed, CPU)
+        )
+
+    def space(self, arm: Arm) -> Space[Genotype]:
+        """See `Ground`."""
+        return make_space(self.request.config(self.request.steps, arm.mutation), self.grammar, self.data)
+
+    def suggest(self, trial: Trial) -> Genotype:
+        """See `Ground`."""
+        return suggest_genotype(trial, self.grammar, SIZES)
+
+    def evaluate(self, payload: Phenotype, seed: int, draw: int, effort: float) -> Evaluation:
+        """See `Ground`."""
+        candidacy = Candidacy(payload.spec, derive_seed(seed, "draw", draw), effort=effort)
+        return _evaluation(self.candidates, self._task(seed), candidacy)
+
+    def endpoints(self, payload: Phenotype, seed: int) -> list[float]:
+        """See `Ground`. A training that ends without a working network counts as chance."""
+        candidacies = (
+            Candidacy(payload.spec, derive_seed(seed, "final", number)) for number in range(FINAL_TRAININGS)
+        )
+        found = (_evaluation(self.final, self.final_task, candidacy) for candidacy in candidacies)
+        return [evaluation.objectives.get("fitness", self.chance) for evaluation in found]
+
+    def about(self, payload: Phenotype) -> dict[str, float]:
+        """See `Ground`. depth: layers with weights."""
+        layers = payload.plan.layers
+        depth = sum(planned.layer.weighted for planned in layers)
+        return {
+            "parameters": float(payload.plan.parameters),
+            "depth": float(depth),
+            "conv": float(any(isinstance(planned.layer, Conv) for planned in layers)),
+            "linear": float(depth == 1),
+            "gene-encoded layers": float(sum(planned.gene_coded for planned in layers)),
+        }
+
+
+def _evaluation(config: Config, task: Task, candidacy: Candidacy) -> Evaluation:
+    try:
+        return make_evaluator(config, task)(candidacy, float("inf")).evaluation
+    except Exception as error:  # a failure of a candidate is a value
+        return Evaluation("failed", reason=f"{type(error).__name__}: {error}")
+
+
+def pooled(data: Dataset) -> Dataset:
+    """Images of 28 x 28 as 14 x 14: the means of 2 x 2 pixels; others as they are."""
+    return replace(data, train=_pooled(data.train), test=_pooled(data.test))
+
+
+def _pooled(samples: Samples) -> Samples:
+    if samples.input_shape[1:] != (28, 28):
+        return samples
+    means = torch.nn.functional.avg_pool2d(samples.images.float(), 2)
+    return Samples.of_images(means.round().to(torch.uint8), samples.labels)
