@@ -68,8 +68,8 @@ class RealRequest:
         use_backend(resolve_backend("auto", CPU))
         torch.set_num_threads(1)
         start_threads()
-        root = None if self.data_root is None else str(self.data_root)
-        return RealGround(self, pooled(load_dataset(self.dataset, root)))
+
+        return RealGround(self, pooled(load_dataset(self.dataset, self.data_root)))
 
     def config(self, steps: int, mutation: Mapping[str, Any] | None = None) -> Config:
         """A training of so many steps in full, from birth, without an inner search."""
