@@ -7,13 +7,19 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 import tiny_networks
+from scipy.stats import spearmanr
+
+from spenser_gee.genotype import canonicalise, genotype_from_sentence, sentence_of
+from spenser_gee.grammar.load import load_grammar
 
 sys.path.insert(0, str(Path(__file__).parent / "session"))
 
-from tiny_runs import tiny_run
+from tiny_runs import tiny_run, write_tiny
 
 
 def study(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> ModuleType:
@@ -56,3 +62,212 @@ def test_abandonment(
     assert group["runs"][0]["candidates"] == 2 * 3  # the newcomers of the generations that had a parent
     assert {(row["first_look"], row["margin"]) for row in group["rows"]} >= {(0.1, 0.0), (0.7, 0.4)}
     assert "tiny: 1 runs" in capsys.readouterr().out
+
+
+def table_file(folder: Path) -> Path:
+    """Random accuracies of all 15,625 cells after 10 and 40 epochs; the test accuracy is what 40 epochs gave."""
+    rng = np.random.default_rng(0)
+    validation = rng.uniform(10, 90, (5**6, 2)).astype(np.float32)
+    path = folder / "table.npz"
+    arrays = {"epochs": np.array([10, 40]), "validation": validation, "test": validation[:, 1]}
+    np.savez(path, **arrays, parameters=np.arange(1, 5**6 + 1))
+    return path
+
+
+def search_quality(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str | Path) -> dict[str, Any]:
+    out = folder / "results.json"
+    study("search_quality", monkeypatch, *arguments, "--out", out).main()
+    results: dict[str, Any] = json.loads(out.read_text())
+    return results
+
+
+def test_search_quality_on_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = table_file(tmp_path)
+    figure = tmp_path / "figure.png"
+    arms = ("random", "one-plus-lambda", 'two={"strategy": "optuna-random", "finalists": 2}', "optuna-tpe")
+    options = (
+        "table",
+        "--table",
+        path,
+        "--evaluations",
+        "20",
+        "--arms",
+        *arms,
+        "--figure",
+        figure,
+        "--seeds",
+        "0",
+    )
+    first = search_quality(monkeypatch, tmp_path, *options, "1")
+    results = search_quality(monkeypatch, tmp_path, *options, "2")
+    rows = results["rows"]
+    assert rows[:4] == first["rows"]  # not made again
+    assert sorted((row["arm"], row["seed"]) for row in rows) == sorted(
+        (name, seed) for name in ("random", "one-plus-lambda", "two", "optuna-tpe") for seed in (0, 1)
+    )
+    with np.load(path) as table:
+        validation, test = table["validation"] / 100, table["test"] / 100
+    for row in rows:
+        number = sum(int(digit) * 5**edge for edge, digit in enumerate(row["sentence"].split()))
+        assert row["fitness"] == pytest.approx(validation[number, int(row["arm"] == "two")])
+        assert row["endpoints"] == pytest.approx([test[number]])
+        assert row["units"] == (20 if row["arm"] in ("two", "optuna-tpe") else 17)  # 8 + 9: nearest to 20
+        assert row["evaluations"] == (14 if row["arm"] == "two" else row["units"])
+    assert figure.stat().st_size > 1000
+    assert "| two | random | 2 |" in capsys.readouterr().out
+    changed = ("--arms", 'two={"strategy": "random"}')
+    with pytest.raises(SystemExit, match="another one"):
+        search_quality(monkeypatch, tmp_path, "table", "--table", path, "--evaluations", "20", *changed)
+
+
+def test_searches_spread_over_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("table", "--table", table_file(tmp_path), "--evaluations", "20", "--seeds", "0", "3")
+    here = search_quality(monkeypatch, tmp_path, *options)
+    (tmp_path / "results.json").unlink()
+    there = search_quality(monkeypatch, tmp_path, *options, "--workers", "2")
+    facts = [
+        sorted((row["arm"], row["seed"], row["sentence"], row["endpoints"][0]) for row in rows)
+        for rows in (here["rows"], there["rows"])
+    ]
+    assert facts[0] == facts[1]
+
+
+def test_genes_changed_on_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study("search_quality", monkeypatch)
+    from quality import table
+
+    rng = np.random.default_rng(0)
+    counts = np.zeros(6)
+    for _ in range(4000):
+        counts[table.heavy_tailed(rng) - 1] += 1
+    expected = np.arange(1, 7) ** -1.5 / sum(k**-1.5 for k in range(1, 7))
+    assert counts / 4000 == pytest.approx(expected, abs=0.03)
+    cell = (0, 1, 2, 3, 4, 0)
+    for count in range(1, 7):
+        child, _ = table.changed(cell, count, rng)
+        assert sum(a != b for a, b in zip(cell, child, strict=True)) == count
+        assert all(0 <= digit < 5 for digit in child)
+    space = table.TableRequest(table_file(tmp_path), 10).ground().space(arm_of("random"))
+    assert space.features is not None
+    features = space.features(cell, space.describe(cell))
+    assert features["operation 0"] == 2
+    assert features["edge 4 is 4"] == 1
+    assert features["edge 4 is 3"] == 0
+
+
+def arm_of(name: str) -> Any:
+    return importlib.import_module("quality.arms").ARMS[name]
+
+
+def test_search_quality_by_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = (
+        "--images",
+        "200",
+        "--steps",
+        "2",
+        "--final-steps",
+        "3",
+        "--evaluations",
+        "3",
+        "--seeds",
+        "0",
+        "1",
+    )
+    small = '={"strategy": "random", "offspring": 2}'
+    options = (
+        "real",
+        "--dataset",
+        "digits",
+        *sizes,
+        "--arms",
+        f"random{small}",
+        f"again{small}",
+        "optuna-random",
+    )
+    trained = []
+    study("search_quality", monkeypatch)
+    real = importlib.import_module("quality.real")
+    evaluate = real.evaluate
+
+    def counted(config: Any, task: Any, candidacy: Any) -> Any:
+        trained.append(config.training.steps)
+        return evaluate(config, task, candidacy)
+
+    monkeypatch.setattr(real, "evaluate", counted)
+    results = search_quality(monkeypatch, tmp_path, *options)
+    by_arm = {row["arm"]: row for row in results["rows"]}
+    assert by_arm["random"]["sentence"] == by_arm["again"]["sentence"]
+    assert by_arm["random"]["evaluations"] == by_arm["again"]["evaluations"]
+    # What `again` shares with `random` is trained once, and counted twice.
+    assert trained.count(2) == by_arm["random"]["evaluations"] + by_arm["optuna-random"]["evaluations"]
+    assert all(row["steps"] == 2 * row["units"] for row in results["rows"])
+    assert all(0.0 <= value <= 1.0 for row in results["rows"] for value in row["endpoints"])
+
+
+def test_optuna_suggests_genotypes_of_the_grammar(monkeypatch: pytest.MonkeyPatch) -> None:
+    optuna = pytest.importorskip("optuna")
+    study("search_quality", monkeypatch)
+    suggest = importlib.import_module("quality.grammar_trial").suggest_genotype
+    grammar = load_grammar(Path(__file__).parents[1] / "grammars" / "spenser_gee.lark")
+    sizes = {"features": (1, 3), "classification": (0, 2)}
+    trials = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    units = set()
+    for _ in range(60):
+        trial = trials.ask()
+        genotype = suggest(trial, grammar, sizes)
+        trials.tell(trial, 0.0)
+        assert (
+            canonicalise(genotype, grammar) == genotype
+        )  # no gene is missing, outside its domain, or too many
+        assert genotype_from_sentence(grammar, sentence_of(genotype, grammar)) == genotype
+        units.add((len(genotype.parts["features"]), len(genotype.parts["classification"])))
+    assert units == {(f, c) for f in (1, 2, 3) for c in (0, 1, 2)}
+    # dropout is one of four alternatives: its weight is kept
+    kinds = [t.params["features.0.features.choice.0"] for t in trials.trials]
+    assert set(kinds) == {0, 1, 2, 3}
+
+
+def test_paired_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    study("search_quality", monkeypatch)
+    paired = importlib.import_module("quality.analysis").paired
+    values, reference = [0.5, 0.7, 0.6, 0.9, 0.4], [0.4, 0.5, 0.6, 0.6, 0.8]
+    found = paired(values, reference)
+    # Differences .1 .2 0 .3 -.4: ranks 1 2 - 3 of the positive, 4 of the negative.
+    assert found["difference"] == pytest.approx(0.04)
+    assert found["effect"] == pytest.approx((1 + 2 + 3 - 4) / 10)
+    # Of the 16 sign patterns of 4 ranks, W+ >= 6 or <= 4: exactly 5 is the other case, two of them {1, 4}, {2, 3}.
+    assert found["p"] == pytest.approx(14 / 16)
+    assert found["n"] == 5
+    equal = paired(values, values)
+    assert (equal["difference"], equal["p"], equal["effect"]) == (0.0, None, None)
+
+
+def test_fidelity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "fidelity.json"
+    options = (write_tiny(tmp_path), "--networks", "4", "--budget", "1", "--terms", "off", "--out", out)
+    fidelity = study("fidelity", monkeypatch, *options)
+    fidelity.main()
+    results = json.loads(out.read_text())
+    assert sorted((row["network"], row["steps"]) for row in results["rows"]) == [
+        (network, steps) for network in range(4) for steps in (1, 6, 24)
+    ]
+    assert "| **6** | 24 | 4 |" in capsys.readouterr().out
+    monkeypatch.setattr(fidelity, "evaluate", lambda *rest: pytest.fail("trained again"))
+    fidelity.main()
+    assert json.loads(out.read_text()) == results
+
+
+def test_rank_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    agreement = study("fidelity", monkeypatch).rank_agreement
+    short, long = [0.1, 0.2, 0.4, 0.3, None, None], [0.5, 0.6, 0.7, 0.8, 0.9, None]
+    found = agreement(short, long)
+    assert (found["networks"], found["dead_short"], found["dead_long"]) == (6, 2 / 6, 1 / 6)
+    # Alive in both: ranks 1 2 4 3 and 1 2 3 4, rho = 1 - 6 * 2 / (4 * 15).
+    assert found["alive"][0] == pytest.approx(0.8)
+    assert found["all"][0] == pytest.approx(spearmanr([3, 4, 6, 5, 1.5, 1.5], [2, 3, 4, 5, 6, 1]).statistic)
+    assert found["alive"][1] <= 0.8 <= found["alive"][2]
+    assert agreement([None, 0.2], [0.1, 0.2])["alive"] is None

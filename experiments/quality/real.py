@@ -13,16 +13,14 @@ from optuna import Trial
 
 from quality.arms import Arm
 from quality.grammar_trial import suggest_genotype
+from quality.training import CPU, evaluate, start_process
 from spenser_gee.config import Config
 from spenser_gee.data import Dataset, Samples, load_dataset
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.fitness.evaluator import Candidacy, Task, make_evaluator
+from spenser_gee.fitness.evaluator import Candidacy, Task
 from spenser_gee.fitness.task import make_task
 from spenser_gee.genotype import Genotype
 from spenser_gee.grammar.load import load_grammar
-from spenser_gee.network.backends import resolve_backend, use_backend
-from spenser_gee.network.denormals import start_threads
-from spenser_gee.network.memory import bound_primitive_cache, reuse_large_blocks
 from spenser_gee.phenotype.words.layers import Conv
 from spenser_gee.rng import derive_seed
 from spenser_gee.search import Space
@@ -32,7 +30,6 @@ from spenser_gee.training.source import source_of
 GRAMMAR = Path(__file__).parents[2] / "grammars" / "spenser_gee.lark"
 SIZES: Mapping[str, Sequence[int]] = {"features": [1, 2, 3, 4, 5], "classification": [0, 1]}
 TIME_STEPS, BATCH_SIZE, FINAL_TRAININGS = 4, 64, 2
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -63,12 +60,7 @@ class RealRequest:
 
     def ground(self) -> RealGround:
         """Raises InputError where the data are not there. One thread from here on."""
-        reuse_large_blocks()
-        bound_primitive_cache()
-        use_backend(resolve_backend("auto", CPU))
-        torch.set_num_threads(1)
-        start_threads()
-
+        start_process()
         return RealGround(self, pooled(load_dataset(self.dataset, self.data_root)))
 
     def config(self, steps: int, mutation: Mapping[str, Any] | None = None) -> Config:
@@ -125,14 +117,14 @@ class RealGround:
     def evaluate(self, payload: Phenotype, seed: int, draw: int, effort: float) -> Evaluation:
         """See `Ground`."""
         candidacy = Candidacy(payload.spec, derive_seed(seed, "draw", draw), effort=effort)
-        return _evaluation(self.candidates, self._task(seed), candidacy)
+        return evaluate(self.candidates, self._task(seed), candidacy)
 
     def endpoints(self, payload: Phenotype, seed: int) -> list[float]:
         """See `Ground`. A training that ends without a working network counts as chance."""
         candidacies = (
             Candidacy(payload.spec, derive_seed(seed, "final", number)) for number in range(FINAL_TRAININGS)
         )
-        found = (_evaluation(self.final, self.final_task, candidacy) for candidacy in candidacies)
+        found = (evaluate(self.final, self.final_task, candidacy) for candidacy in candidacies)
         return [evaluation.objectives.get("fitness", self.chance) for evaluation in found]
 
     def about(self, payload: Phenotype) -> dict[str, float]:
@@ -146,13 +138,6 @@ class RealGround:
             "linear": float(depth == 1),
             "gene-encoded layers": float(sum(planned.gene_coded for planned in layers)),
         }
-
-
-def _evaluation(config: Config, task: Task, candidacy: Candidacy) -> Evaluation:
-    try:
-        return make_evaluator(config, task)(candidacy, float("inf")).evaluation
-    except Exception as error:  # a failure of a candidate is a value
-        return Evaluation("failed", reason=f"{type(error).__name__}: {error}")
 
 
 def pooled(data: Dataset) -> Dataset:
