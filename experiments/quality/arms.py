@@ -65,20 +65,17 @@ def read_arms(texts: Sequence[str]) -> dict[str, Arm]:
 
 def _read(text: str) -> tuple[str, Arm]:
     name, given, values = text.partition("=")
-    if not given:
-        if name not in ARMS:
-            raise input_error(
-                "--arms", f'there is no arm "{name}"{nearest(name, ARMS)}', f"Known: {', '.join(ARMS)}."
-            )
-        return name, ARMS[name]
-    keys = [one.name for one in fields(Arm)]
+    if not given and name not in ARMS:
+        known = f"Known: {', '.join(ARMS)}."
+        raise input_error("--arms", f'there is no arm "{name}"{nearest(name, ARMS)}', known)
     try:
-        arm = Arm(**json.loads(values))
+        arm = Arm(**json.loads(values)) if given else ARMS[name]
         if not arm.optuna:
             ByName(STRATEGIES)(arm.strategy)
         Mutation.model_validate(dict(arm.mutation))
     except (ValueError, TypeError, ValidationError, PydanticCustomError) as error:
-        raise input_error("--arms", f"{name}: {error}", f"Give a JSON object of {', '.join(keys)}.") from None
+        keys = ", ".join(one.name for one in fields(Arm))
+        raise input_error("--arms", f"{name}: {error}", f"Give a JSON object of {keys}.") from None
     return name, arm
 
 
