@@ -12,7 +12,8 @@ from spenser_gee.config.validation import validated
 from spenser_gee.errors import nearest
 from spenser_gee.execution.registry import ENGINES, LocalSettings
 from spenser_gee.objective import OBJECTIVES, Objective
-from spenser_gee.search.registry import STRATEGIES, OnePlusLambdaSettings
+from spenser_gee.search.evolution import EvolutionSettings
+from spenser_gee.search.registry import STRATEGIES
 from spenser_gee.settings import (
     ByName,
     Chosen,
@@ -76,11 +77,14 @@ class Limits(Section):
 class Search(Section):
     """The outer search."""
 
-    strategy: Strategy = OnePlusLambdaSettings()
+    strategy: Strategy = EvolutionSettings()
     generations: NotNegative = 10
     offspring: Positive = 4
     engine: Engine = LocalSettings()  # what runs the evaluations
     workers: NotNegative = 0  # worker processes; 0 = in this process
+    finalists: NotNegative = (
+        5  # how many of the best are trained 4 times as long, to choose one; below 2: none
+    )
     start: str | None = None  # a sentence (.net file) for the first parent
     sizes: Mapping[str, tuple[NotNegative, ...]] = Field(default_factory=dict)  # initial numbers of units
     mutation: Mutation = Mutation()

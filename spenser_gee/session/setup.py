@@ -124,7 +124,9 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     space = make_space(config, grammar, data)
     start = _start_genotype(config, grammar, space)
     search = config.search
-    frame = Frame(space, config.seed, search.offspring, start, search.redraws, config.strives_for)
+    frame = Frame(
+        space, config.seed, search.offspring, start, search.redraws, config.strives_for, search.finalists
+    )
     strategy = make_strategy(search.strategy, frame)
     return Setup(config, grammar, data, Identity.of(data), shared, device, backend, space, strategy)
 
