@@ -98,7 +98,7 @@ def test_it_is_shown_and_not_changed(old: Path) -> None:
     with RunFolder.open(old) as run:
         summary = summarise(run)
         assert (summary.status, summary.generation) == (wrote.status, len(wrote.bests))
-        assert [row.best for row in summary.history] == pytest.approx(wrote.bests, abs=1e-5)
+        assert [row.best_value for row in summary.history] == pytest.approx(wrote.bests, abs=1e-5)
         assert summary.best is not None
         assert (summary.best.id, summary.best.fitness) == (0, pytest.approx(wrote.mean, abs=1e-5))
         accuracy = summary.final and summary.final.test_accuracy
