@@ -25,8 +25,8 @@ class Evaluation:
     """The outcome of one evaluation.
 
     status: complete (it has its objectives); infeasible (the network cannot be built, or it is dead: silent or
-        saturated); abandoned (its training was given up, too far behind the parent's); timed_out; failed (an
-        exception, a crash, out of memory, NaN).
+        saturated); abandoned (by an earlier version: its training was too far behind the parent's); timed_out;
+        failed (an exception, a crash, out of memory, NaN).
     objectives: the declared figures of merit, all of them finite; there are some if and only if complete.
     errors: standard errors, of those objectives that have one.
     measures: other figures of interest, such as the loss.

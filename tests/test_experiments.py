@@ -11,10 +11,6 @@ from types import ModuleType
 import pytest
 import tiny_networks
 
-sys.path.insert(0, str(Path(__file__).parent / "session"))
-
-from tiny_runs import tiny_run
-
 
 def study(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> ModuleType:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "experiments"))
@@ -44,15 +40,3 @@ def test_inner_search(
     assert all(0.0 <= row["accuracy"] <= 1.0 for row in results["arms"])
     said = capsys.readouterr().out
     assert all(f"| {row['arm']} |" in said for row in results["arms"])
-
-
-def test_abandonment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tiny_run(tmp_path, "run", "training.abandon=false", "training.steps=40", "search.generations=3")
-    out = tmp_path / "results.json"
-    study("abandonment", monkeypatch, "--group", "tiny", run, "--out", out).main()
-    group = json.loads(out.read_text())["groups"]["tiny"]
-    assert group["runs"][0]["candidates"] == 2 * 3  # the newcomers of the generations that had a parent
-    assert {(row["first_look"], row["margin"]) for row in group["rows"]} >= {(0.1, 0.0), (0.7, 0.4)}
-    assert "tiny: 1 runs" in capsys.readouterr().out

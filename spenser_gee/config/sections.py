@@ -57,7 +57,7 @@ class Data(Section):
 class Mutation(Section):
     """Operators and rates; SPENSER's Table 2 by default. docs/search.md explains each."""
 
-    preset: Literal["default", "spenser"] = "default"
+    preset: Literal["spenser-relative", "spenser"] = "spenser-relative"
     add: Share | None = None
     duplicate: Share | None = None
     remove: Share | None = None
@@ -110,7 +110,7 @@ class Initialisation(Section):
     lambda2: Annotated[Real, Field(le=0.0)] = -0.7  # fading of r2
     covariance: Literal["auto", "full", "separable"] = "auto"
     guard_batches: NotNegative = 2  # fresh batches on which the winner has to beat the plain start; 0 = off
-    inherit: Literal["none", "distribution", "trained", "weights"] = "weights"
+    inherit: Literal["none", "distribution", "trained", "weights"] = "none"
 
 
 class Training(Section):
@@ -119,7 +119,6 @@ class Training(Section):
     epochs: Positive | None = None
     steps: Positive | None = None
     seconds: Annotated[Real, Field(gt=0.0)] | None = None
-    abandon: bool = True  # give up candidates that stay far behind the parent; not in random search
     memory_mb: Positive | None = (
         1024  # for what the backward pass needs of a chunk of the batch; null = whole
     )

@@ -23,7 +23,6 @@ from spenser_gee.rng import derive_seed
 from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.measure import Measurement, measure
 from spenser_gee.training.mode import PLAIN, Mode
-from spenser_gee.training.rival import Rival
 from spenser_gee.training.saved import load_network
 from spenser_gee.training.train import Budget
 
@@ -51,7 +50,6 @@ def make_evaluator(config: Config, task: Task) -> Evaluator:
             inner,
             candidacy.seed,
             parent=parent_of(ancestor) if ancestor else None,
-            rival=Rival.of_curve(candidacy.rival, task.evo_train.batch_size) if candidacy.rival else None,
             mode=mode,
             objectives=config.strives_for,
             deadline=deadline,
@@ -75,7 +73,6 @@ def evaluate(
     seed: int,
     *,
     parent: ParentGenes | None = None,
-    rival: Rival | None = None,
     mode: Mode = PLAIN,
     objectives: Sequence[Objective] = (FITNESS,),
     deadline: float = math.inf,
@@ -84,8 +81,7 @@ def evaluate(
     """Evolves the start of `spec`, trains it on EvoTrain and measures its accuracy on Fitness.
 
     Everything that is random follows from `seed`; equal arguments give equal results, and networks that are
-    given the same seed see the same batches and the same spike noise. The training is given up if it stays too far
-    behind `rival`.
+    given the same seed see the same batches and the same spike noise.
     """
     try:
         plan = plan_network(spec, task.input_shape, task.classes)
@@ -98,7 +94,6 @@ def evaluate(
         inner,
         seed,
         parent=parent,
-        rival=rival,
         mode=mode,
         deadline=deadline,
         check_alive_at=CHECK_ALIVE_AT,
@@ -132,7 +127,6 @@ def evaluate(
 # What becomes of a candidate whose training did not end complete.
 _STATUS: dict[str, Status] = {
     "dead": "infeasible",
-    "abandoned": "abandoned",
     "timed_out": "timed_out",
     "not_finite": "failed",
 }

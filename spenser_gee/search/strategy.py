@@ -43,7 +43,7 @@ class Proposal(Generic[G]):
     again: it was evaluated in an earlier generation and is evaluated once more, on this generation's draw.
     infeasible: why it cannot be built ("" where it can): it is recorded without an evaluation.
     same_as: the earlier candidate which is the same network: its evaluation is taken over.
-    inherits: the evaluation whose trained weights it may take over, and whose training it has to keep up with.
+    inherits: the evaluation whose trained weights it may take over.
     draw: the number of the draw (data order, spike noise, seeds of weights) that it is evaluated on: values of one draw
         are compared.
     effort: how many times the budget its evaluation may spend.
