@@ -166,10 +166,12 @@ class Config(Section):
                 raise ValueError(
                     f'there is no "{name}"{nearest(name, OBJECTIVES)} (known: {", ".join(OBJECTIVES)})'
                 )
-            if fitness is not None and OBJECTIVES[name].of is None and name not in possible:
-                raise ValueError(
-                    f"{name} is not measured by fitness: {fitness.kind}, which gives {', '.join(possible)}"
-                )
+            for figure in OBJECTIVES[name].needs:
+                if fitness is not None and figure not in possible:
+                    given = ", ".join(possible)
+                    raise ValueError(
+                        f"{figure} is not measured by fitness: {fitness.kind}, which gives {given}"
+                    )
         if len(set(names)) < len(names):
             raise ValueError("each objective can be named once")
         return names

@@ -123,7 +123,8 @@ def _values(genotype: Any) -> Any:
 
 
 def _standings_have_draws(connection: sqlite3.Connection) -> None:
-    """2 -> 3: a standing names its draw, which was that of its generation; only the last state is kept."""
+    """2 -> 3: a standing names its draw, which was that of its generation; only the last state is kept, and the elite
+    in it holds values by objective."""
     for row in connection.execute("SELECT generation, front_json FROM generations").fetchall():
         front = [{**standing, "draw": standing["trained"]} for standing in json.loads(row["front_json"])]
         connection.execute(
@@ -131,6 +132,18 @@ def _standings_have_draws(connection: sqlite3.Connection) -> None:
             (json.dumps(front), row["generation"]),
         )
     connection.execute("DELETE FROM state WHERE generation < (SELECT max(generation) FROM state)")
+    for row in connection.execute("SELECT generation, state_json FROM state").fetchall():
+        state = json.loads(row["state_json"])
+        state["leading"], elite = [], state["elite"]
+        if elite is not None:
+            last = "SELECT objectives_json, errors_json FROM evaluations WHERE candidate_id = ? AND generation = ?"
+            found = connection.execute(last, (elite["candidate"]["id"], elite["trained"])).fetchone()
+            (name,) = json.loads(found["objectives_json"])
+            elite["values"] = [{name: score} for score in elite.pop("scores")]
+            elite["errors"], elite["draw"] = json.loads(found["errors_json"]), elite["trained"]
+        connection.execute(
+            "UPDATE state SET state_json = ? WHERE generation = ?", (json.dumps(state), row["generation"])
+        )
 
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
