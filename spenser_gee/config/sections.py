@@ -54,7 +54,7 @@ class Data(Section):
 
 
 _RATES = ("add", "duplicate", "remove", "unit", "macro", "sigma")
-_KEYS_OF_PRESET = {
+KEYS_OF_PRESET = {
     "few-changes": ("exponent", "most", "resize", "duplicate", "sigma", "numeric"),
     "spenser": _RATES,
     "spenser-relative": _RATES,
@@ -80,8 +80,8 @@ class Mutation(Section):
     @classmethod
     def _belongs_to_the_preset(cls, value: Any, info: ValidationInfo) -> Any:
         preset = info.data.get("preset")  # first of the keys; missing where it is wrong itself
-        if preset and value is not None and info.field_name not in _KEYS_OF_PRESET[preset]:
-            known = ", ".join(_KEYS_OF_PRESET[preset])
+        if preset and value is not None and info.field_name not in KEYS_OF_PRESET[preset]:
+            known = ", ".join(KEYS_OF_PRESET[preset])
             raise ValueError(
                 f"the preset {preset} has no such key (it has {known}); remove it, or set preset"
             )

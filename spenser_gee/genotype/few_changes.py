@@ -39,6 +39,10 @@ class FewChanges:
         shares = dict.fromkeys(("resize", "duplicate", "numeric"), (0, 1))
         refuse_outside(self, {"exponent": (0, 100), "most": (1, 100), "sigma": (0, 1000), **shares})
 
+    def allow(self, action: Action) -> bool:
+        """Whether `resize` leaves room for such an action."""
+        return self.resize < 1 if action.kind == "change" else self.resize > 0
+
     def number(self, rng: np.random.Generator) -> int:
         """The number of changes of one child."""
         weights = np.arange(1.0, self.most + 1) ** -self.exponent
@@ -64,7 +68,7 @@ def few_changes(
     )
     child, known = Mutant(genotype, ()), {key(genotype)}
     for _ in range(settings.number(rng)):
-        actions = operations.actions(child.genotype)
+        actions = [action for action in operations.actions(child.genotype) if settings.allow(action)]
         tried = _drawn(actions, settings.resize, rng)
         if not child.changes:
             tried = chain(tried, operations.shuffled(actions, TRIES))
@@ -80,7 +84,7 @@ def _drawn(actions: list[Action], resize: float, rng: np.random.Generator) -> It
     kinds = ("add", "remove", "change")
     adding, removing, changing = ([a for a in actions if a.kind == kind] for kind in kinds)
     resizing = [group for group in (adding, removing) if group]
-    for _ in range(TRIES):
+    for _ in range(TRIES if actions else 0):
         if resizing and (rng.random() < resize or not changing):
             group = resizing[int(rng.random() * len(resizing))]
         else:
