@@ -54,16 +54,39 @@ class Data(Section):
     fitness_share: Annotated[Real, Field(gt=0.0, lt=1.0)] = 0.3
 
 
-class Mutation(Section):
-    """Operators and rates; SPENSER's Table 2 by default. docs/search.md explains each."""
+_RATES = ("add", "duplicate", "remove", "unit", "macro", "sigma")
+KEYS_OF_PRESET = {
+    "few-changes": ("exponent", "most", "resize", "duplicate", "sigma", "numeric"),
+    "spenser": _RATES,
+    "spenser-relative": _RATES,
+}
 
-    preset: Literal["spenser-relative", "spenser"] = "spenser-relative"
-    add: Share | None = None
+
+class Mutation(Section):
+    """How offspring differ from their parent: a preset, and its own keys where they differ from it; docs/search.md."""
+
+    preset: Literal["few-changes", "spenser", "spenser-relative"] = "few-changes"
+    exponent: Annotated[Real, Field(ge=0.0, le=100.0)] | None = None
+    most: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    resize: Share | None = None
     duplicate: Share | None = None
+    sigma: Annotated[Real, Field(gt=0.0)] | None = None
+    numeric: Share | None = None
+    add: Share | None = None
     remove: Share | None = None
     unit: Share | None = None
     macro: Share | None = None
-    sigma: Annotated[Real, Field(gt=0.0)] | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _belongs_to_the_preset(cls, value: Any, info: ValidationInfo) -> Any:
+        preset = info.data.get("preset")  # first of the keys; missing where it is wrong itself
+        if preset and value is not None and info.field_name not in KEYS_OF_PRESET[preset]:
+            known = ", ".join(KEYS_OF_PRESET[preset])
+            raise ValueError(
+                f"the preset {preset} has no such key (it has {known}); remove it, or set preset"
+            )
+        return value
 
 
 class Limits(Section):

@@ -11,7 +11,9 @@ from typing import Any
 def upgrade_config(values: dict[str, Any]) -> None:
     """Says in today's keys what a run's whole configuration said when it was written; one of today stays as it is."""
     _section(values, "training").pop("abandon", None)
-    mutation = _section(_section(values, "search"), "mutation")
+    search = _section(values, "search")
+    search.setdefault("finalists", 0)
+    mutation = _section(search, "mutation")
     if mutation.get("preset") == "default":
         mutation["preset"] = "spenser-relative"
 
