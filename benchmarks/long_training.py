@@ -20,11 +20,11 @@ def measure(run: Path, root: str | None, steps: int, threads: int, flushed: bool
     """Prints a line for every 100 steps."""
     import torch
 
-    from spenser_gee.config import load_config
     from spenser_gee.data import load_data, resolve_data
     from spenser_gee.network import denormals
     from spenser_gee.network.backends import use_backend
     from spenser_gee.network.memory import reuse_large_blocks
+    from spenser_gee.runs.origin import changed_config
     from spenser_gee.training import train as training
     from spenser_gee.training.saved import load_network
     from spenser_gee.training.source import source_of
@@ -34,9 +34,7 @@ def measure(run: Path, root: str | None, steps: int, threads: int, flushed: bool
         denormals.start_threads()
     reuse_large_blocks()
     use_backend("native")
-    section = resolve_data(
-        load_config(run / "config.yaml", ["grammar=grammar.lark", "search.start=null"]).data, root
-    )
+    section = resolve_data(changed_config(run, []).data, root)
     source = source_of(load_data(section).train, section, torch.device("cpu"))
     saved = load_network(run / "best.safetensors")
     train = training.train if flushed else training.train.__wrapped__

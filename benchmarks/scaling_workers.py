@@ -84,7 +84,7 @@ def material(config_name: str, overrides: Sequence[str], data_root: str | None, 
             spec = decode(genotype, setup.grammar).to_dict()
             candidates.append(
                 {"spec": spec, "sentence": sentence_of(genotype, setup.grammar), "seed": SEED}
-                | {"parent": None, "rival": None, "effort": 1.0}
+                | {"parent": None, "effort": 1.0}
             )
     return Material(config.name, setup, candidates)
 

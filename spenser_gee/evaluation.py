@@ -25,10 +25,10 @@ class Evaluation:
     """The outcome of one evaluation.
 
     status: complete (it has its objectives); infeasible (the network cannot be built, or it is dead: silent or
-        saturated); abandoned (its training was given up, too far behind the parent's); timed_out; failed (an
-        exception, a crash, out of memory, NaN).
+        saturated); abandoned (by an earlier version: its training was too far behind the parent's); timed_out;
+        failed (an exception, a crash, out of memory, NaN).
     objectives: the declared figures of merit, all of them finite; there are some if and only if complete.
-    errors: standard errors, of those objectives that have one.
+    errors: of those figures that have one: standard errors, and half the interquartile range of a latency.
     measures: other figures of interest, such as the loss.
     cost: what it took: seconds of each phase, parameters, steps, ...
     reason: one line on why it is not complete, or on where it was taken from.

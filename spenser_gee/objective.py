@@ -14,13 +14,19 @@ class Objective:
     """One declared objective.
 
     unit: in words, for axes. of: its value from the figures of an evaluation; None: the
-    figure of its name.
+    figure of its name. reads: the figures that `of` takes.
     """
 
     name: str
     direction: Direction = "maximise"
     unit: str = ""
     of: Callable[[Mapping[str, float]], float] | None = None
+    reads: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The figures that have to be measured for it."""
+        return (self.name,) if self.of is None else self.reads
 
     @property
     def sign(self) -> float:
@@ -47,6 +53,11 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("parameters", "minimise", "numbers"),
         Objective("macs", "minimise", "multiply-accumulates per time step"),
         Objective("firing_rate", "minimise", "spikes per neuron and time step"),
+        Objective("sops", "minimise", "synaptic operations per sample"),
+        Objective("energy", "minimise", "nanojoules per sample"),
+        Objective("energy_with_memory", "minimise", "nanojoules per sample"),
+        Objective("robustness", unit="accuracy with 50 % image noise"),
+        Objective("latency", "minimise", "milliseconds per sample"),
     )
 }
 """All that a configuration can name. The figures come from the evaluation: its measures and its costs."""

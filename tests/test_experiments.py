@@ -19,7 +19,7 @@ from spenser_gee.grammar.load import load_grammar
 
 sys.path.insert(0, str(Path(__file__).parent / "session"))
 
-from tiny_runs import tiny_run, write_tiny
+from tiny_runs import write_tiny
 
 
 def study(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> ModuleType:
@@ -50,18 +50,6 @@ def test_inner_search(
     assert all(0.0 <= row["accuracy"] <= 1.0 for row in results["arms"])
     said = capsys.readouterr().out
     assert all(f"| {row['arm']} |" in said for row in results["arms"])
-
-
-def test_abandonment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tiny_run(tmp_path, "run", "training.abandon=false", "training.steps=40", "search.generations=3")
-    out = tmp_path / "results.json"
-    study("abandonment", monkeypatch, "--group", "tiny", run, "--out", out).main()
-    group = json.loads(out.read_text())["groups"]["tiny"]
-    assert group["runs"][0]["candidates"] == 2 * 3  # the newcomers of the generations that had a parent
-    assert {(row["first_look"], row["margin"]) for row in group["rows"]} >= {(0.1, 0.0), (0.7, 0.4)}
-    assert "tiny: 1 runs" in capsys.readouterr().out
 
 
 def table_file(folder: Path) -> Path:
@@ -134,6 +122,23 @@ def test_searches_spread_over_processes(tmp_path: Path, monkeypatch: pytest.Monk
     assert facts[0] == facts[1]
 
 
+def test_every_arm_searches_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table_file(tmp_path)
+    study("search_quality", monkeypatch)
+    arms = [name for name in importlib.import_module("quality.arms").ARMS if "optuna" not in name]
+    options = ("table", "--table", path, "--evaluations", "60", "--seeds", "0", "1", "--arms", *arms)
+    rows = search_quality(monkeypatch, tmp_path, *options)["rows"]
+    assert [row["arm"] for row in rows] == arms
+    with np.load(path) as table:
+        validation = table["validation"] / 100
+    for row in rows:
+        number = sum(int(digit) * 5**edge for edge, digit in enumerate(row["sentence"].split()))
+        long = row["arm"].endswith("-finalists")
+        assert row["fitness"] == pytest.approx(validation[number, int(long)])
+        assert abs(row["units"] - 60) <= 5  # half a generation, with the one evaluated again
+        assert row["units"] == row["evaluations"] + (3 * 5 if long else 0)
+
+
 def test_genes_changed_on_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study("search_quality", monkeypatch)
     from quality import table
@@ -151,7 +156,7 @@ def test_genes_changed_on_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert all(0 <= digit < 5 for digit in child)
     space = table.TableRequest(table_file(tmp_path), 10).ground().space(arm_of("random"))
     assert space.features is not None
-    features = space.features(cell, space.describe(cell))
+    features = space.features(cell, space.describe(cell).payload)
     assert features["operation 0"] == 2
     assert features["edge 4 is 4"] == 1
     assert features["edge 4 is 3"] == 0

@@ -41,17 +41,17 @@ class Arm:
         return self.strategy in OPTUNA
 
 
-FEW = {"preset": "few-changes"}
+STRONG = {"preset": "spenser-relative"}
 AGEING = {"kind": "evolution", "population": 24, "survival": "age", "tournament": 6}
 ARMS = {
     "random": Arm("random"),
     "random-finalists": Arm("random", finalists=5),
-    "one-plus-lambda": Arm("one-plus-lambda", changes=4),
-    "one-plus-lambda-few": Arm("one-plus-lambda", FEW),
-    "ageing": Arm(AGEING, FEW),
-    "ageing-finalists": Arm(AGEING, FEW, finalists=5),
-    "screened": Arm({**AGEING, "screen": 40}, FEW),
-    "screened-finalists": Arm({**AGEING, "screen": 40}, FEW, finalists=5),
+    "one-plus-lambda": Arm("one-plus-lambda", STRONG, changes=4),
+    "one-plus-lambda-few": Arm("one-plus-lambda"),
+    "ageing": Arm(AGEING),
+    "ageing-finalists": Arm(AGEING, finalists=5),
+    "screened": Arm({**AGEING, "screen": 40}),
+    "screened-finalists": Arm({**AGEING, "screen": 40}, finalists=5),
     "optuna-random": Arm("optuna-random"),
     "optuna-tpe": Arm("optuna-tpe"),
     "optuna-tpe-finalists": Arm("optuna-tpe", finalists=5),

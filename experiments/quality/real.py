@@ -81,7 +81,7 @@ class RealRequest:
                     "limits": {"parameters": self.parameters, "macs": self.macs},
                 },
                 "initialisation": {"terms": "off", "inherit": "none"},
-                "training": {"steps": steps, "abandon": False},
+                "training": {"steps": steps},
             }
         )
 

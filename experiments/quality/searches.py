@@ -65,8 +65,9 @@ def _own_search(meter: Meter, arm: Arm, evaluations: int, finalists: int) -> Cho
             network = Described(one.sentence, one.phenotype_key, None, one.payload)
             yield one.id, meter.evaluate(network, proposal.draw, proposal.effort)
 
-    more: dict[str, Any] = {"finalists": finalists, "effort": float(EFFORT)} if finalists else {}
-    frame = Frame(meter.ground.space(arm), meter.seed, arm.offspring, **more)
+    frame = Frame(
+        meter.ground.space(arm), meter.seed, arm.offspring, finalists=finalists, effort=float(EFFORT)
+    )
     strategy, record = make_strategy(ByName(STRATEGIES)(arm.strategy), frame), MemoryRecord()
     stops = Stops(evaluations=evaluations - arm.offspring // 2)
     front = strategy.progress(run_search(strategy, evaluate, record, stops=stops)).front

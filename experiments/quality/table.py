@@ -93,8 +93,8 @@ class TableGround:
             features=self._features,
         )
 
-    def _features(self, cell: Cell, described: Described) -> dict[str, float]:
-        features = {"log parameters": self.log_parameters[described.payload]}
+    def _features(self, cell: Cell, row: int) -> dict[str, float]:
+        features = {"log parameters": self.log_parameters[row]}
         for operation in range(OPERATIONS):
             features[f"operation {operation}"] = float(cell.count(operation))
             for edge, digit in enumerate(cell):

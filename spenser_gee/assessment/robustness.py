@@ -75,11 +75,7 @@ def robustness(
     _check("drop", drop, 1.0)
 
     def measured(level: float = 0.0) -> Measurement:
-        """With images disturbed so much."""
-        device = next(network.parameters()).device
-        stimulus = Stimulus(spec, network.time_steps, seed, device, augment=False)
-        images = noisy_batches(batches(), spec, level, seed) if level else batches()
-        return measure(network, spec, images, stimulus, mode)
+        return measure_with_noise(network, spec, batches(), level, seed, mode)
 
     def lossy(probability: float) -> Measurement:
         with losing_spikes(network, probability, seed):
@@ -92,6 +88,21 @@ def robustness(
         tuple(Level(level, measured(level).accuracy) for level in noise),
         tuple(Level(level, lossy(level).accuracy) for level in drop),
     )
+
+
+def measure_with_noise(
+    network: SpikingNetwork,
+    spec: NetworkSpec,
+    batches: Iterable[Batch],
+    level: float,
+    seed: int,
+    mode: Mode = PLAIN,
+) -> Measurement:
+    """What `measure` says of images with noise, see `noisy_images`; level 0: of the images as they are."""
+    device = next(network.parameters()).device
+    stimulus = Stimulus(spec, network.time_steps, seed, device, augment=False)
+    images = noisy_batches(batches, spec, level, seed) if level else batches
+    return measure(network, spec, images, stimulus, mode)
 
 
 def _check(name: str, levels: Sequence[float], most: float) -> None:

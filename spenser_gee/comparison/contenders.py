@@ -75,8 +75,7 @@ def evolved_contenders(path: Path, name: str, *, kind: Kind = "evolved") -> list
 
 
 def _spent(folder: RunFolder) -> SearchCost:
-    """What a whole search took. Equal evaluations need not be equal steps: candidates that
-    are given up early cost less."""
+    """What a whole search took. Equal evaluations need not be equal steps: dead candidates are given up early."""
     costs = [each.cost for each in evaluations(folder) if each.evaluated]
     steps = sum(cost.get("training_steps", 0.0) + cost.get("start_steps", 0.0) for cost in costs)
     return SearchCost(len(costs), steps)

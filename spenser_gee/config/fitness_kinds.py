@@ -13,7 +13,7 @@ class FitnessKind:
 
     settings: the kind's own keys. evaluator: "package.module:function" of what makes the evaluator in a worker, see
     `fitness.evaluator`; a name, since whoever reads a configuration need not import torch. figures: what its
-    evaluations hold, beside the costs of `COSTS`: the objectives that a run can have. trains: whether candidates come
+    evaluations can hold, beside the costs of `COSTS`: what objectives can need. trains: whether candidates come
     out trained: then the final training goes on from their weights, else it starts at the network's birth.
     """
 
@@ -37,7 +37,11 @@ FITNESS_KINDS: dict[str, FitnessKind] = {
     "training": FitnessKind(
         TrainingFitness,
         "spenser_gee.fitness.trained:make_evaluator",
-        ("fitness", "loss", "firing_rate"),
+        (
+            *("fitness", "loss", "firing_rate"),
+            # Measured where an objective needs them: `fitness/figures.py`.
+            *("sops", "energy", "energy_with_memory", "robustness", "latency"),
+        ),
         trains=True,
     ),
 }

@@ -12,7 +12,8 @@ from spenser_gee.config.validation import validated
 from spenser_gee.errors import nearest
 from spenser_gee.execution.registry import ENGINES, LocalSettings
 from spenser_gee.objective import OBJECTIVES, Objective
-from spenser_gee.search.registry import STRATEGIES, OnePlusLambdaSettings
+from spenser_gee.search.evolution import EvolutionSettings
+from spenser_gee.search.registry import STRATEGIES
 from spenser_gee.settings import (
     ByName,
     Chosen,
@@ -53,16 +54,39 @@ class Data(Section):
     fitness_share: Annotated[Real, Field(gt=0.0, lt=1.0)] = 0.3
 
 
-class Mutation(Section):
-    """Operators and rates; SPENSER's Table 2 by default. docs/search.md explains each."""
+_RATES = ("add", "duplicate", "remove", "unit", "macro", "sigma")
+KEYS_OF_PRESET = {
+    "few-changes": ("exponent", "most", "resize", "duplicate", "sigma", "numeric"),
+    "spenser": _RATES,
+    "spenser-relative": _RATES,
+}
 
-    preset: Literal["default", "spenser"] = "default"
-    add: Share | None = None
+
+class Mutation(Section):
+    """How offspring differ from their parent: a preset, and its own keys where they differ from it; docs/search.md."""
+
+    preset: Literal["few-changes", "spenser", "spenser-relative"] = "few-changes"
+    exponent: Annotated[Real, Field(ge=0.0, le=100.0)] | None = None
+    most: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    resize: Share | None = None
     duplicate: Share | None = None
+    sigma: Annotated[Real, Field(gt=0.0)] | None = None
+    numeric: Share | None = None
+    add: Share | None = None
     remove: Share | None = None
     unit: Share | None = None
     macro: Share | None = None
-    sigma: Annotated[Real, Field(gt=0.0)] | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _belongs_to_the_preset(cls, value: Any, info: ValidationInfo) -> Any:
+        preset = info.data.get("preset")  # first of the keys; missing where it is wrong itself
+        if preset and value is not None and info.field_name not in KEYS_OF_PRESET[preset]:
+            known = ", ".join(KEYS_OF_PRESET[preset])
+            raise ValueError(
+                f"the preset {preset} has no such key (it has {known}); remove it, or set preset"
+            )
+        return value
 
 
 class Limits(Section):
@@ -76,11 +100,14 @@ class Limits(Section):
 class Search(Section):
     """The outer search."""
 
-    strategy: Strategy = OnePlusLambdaSettings()
+    strategy: Strategy = EvolutionSettings()
     generations: NotNegative = 10
     offspring: Positive = 4
     engine: Engine = LocalSettings()  # what runs the evaluations
     workers: NotNegative = 0  # worker processes; 0 = in this process
+    finalists: NotNegative = (
+        5  # how many of the best are trained 4 times as long, to choose one; below 2: none
+    )
     start: str | None = None  # a sentence (.net file) for the first parent
     sizes: Mapping[str, tuple[NotNegative, ...]] = Field(default_factory=dict)  # initial numbers of units
     mutation: Mutation = Mutation()
@@ -106,7 +133,7 @@ class Initialisation(Section):
     lambda2: Annotated[Real, Field(le=0.0)] = -0.7  # fading of r2
     covariance: Literal["auto", "full", "separable"] = "auto"
     guard_batches: NotNegative = 2  # fresh batches on which the winner has to beat the plain start; 0 = off
-    inherit: Literal["none", "distribution", "trained", "weights"] = "weights"
+    inherit: Literal["none", "distribution", "trained", "weights"] = "none"
 
 
 class Training(Section):
@@ -115,7 +142,6 @@ class Training(Section):
     epochs: Positive | None = None
     steps: Positive | None = None
     seconds: Annotated[Real, Field(gt=0.0)] | None = None
-    abandon: bool = True  # give up candidates that stay far behind the parent; not in random search
     memory_mb: Positive | None = (
         1024  # for what the backward pass needs of a chunk of the batch; null = whole
     )
@@ -163,10 +189,12 @@ class Config(Section):
                 raise ValueError(
                     f'there is no "{name}"{nearest(name, OBJECTIVES)} (known: {", ".join(OBJECTIVES)})'
                 )
-            if fitness is not None and OBJECTIVES[name].of is None and name not in possible:
-                raise ValueError(
-                    f"{name} is not measured by fitness: {fitness.kind}, which gives {', '.join(possible)}"
-                )
+            for figure in OBJECTIVES[name].needs:
+                if fitness is not None and figure not in possible:
+                    given = ", ".join(possible)
+                    raise ValueError(
+                        f"{figure} is not measured by fitness: {fitness.kind}, which gives {given}"
+                    )
         if len(set(names)) < len(names):
             raise ValueError("each objective can be named once")
         return names

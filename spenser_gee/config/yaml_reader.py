@@ -19,12 +19,17 @@ MAX_DEPTH = 30
 MAX_NODES = 10_000
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    upgrade: Callable[[dict[str, Any]], None] = lambda values: None,
+) -> Config:
     """Reads a YAML file and applies overrides.
 
     Args:
         path: the file; the paths in it are looked for beside it first.
         overrides: `key=value`, dotted keys and YAML values: "search.generations=20".
+        upgrade: changes the file's values, before all else, to what this version reads.
 
     Returns:
         The configuration, validated and with all defaults.
@@ -34,6 +39,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     path = expanded(path)
     values, lines = _read_yaml(read_text(path, "configuration"), str(path))
+    upgrade(values)
     for override in overrides:
         _apply(override, values, lines)
     config = validated(Config, values, str(path), lines)

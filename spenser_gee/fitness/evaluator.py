@@ -34,14 +34,12 @@ class Candidacy:
     """One network to evaluate.
 
     seed: of all draws; all candidates of a generation have the same. parent: the file of the weights that it may
-    inherit, or None. rival: the learning curve that it has to keep up with, or None. effort: how many times the budget
-    it may spend.
+    inherit, or None. effort: how many times the budget it may spend.
     """
 
     spec: NetworkSpec
     seed: int
     parent: str | None = None
-    rival: Sequence[Sequence[float]] | None = None
     effort: float = 1.0
 
 

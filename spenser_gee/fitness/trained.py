@@ -11,6 +11,7 @@ from typing import Any
 from spenser_gee.config import Config, Initialisation, Training
 from spenser_gee.evaluation import Evaluation, Status
 from spenser_gee.fitness.evaluator import Candidacy, Evaluated, Evaluator, Task, complete, plan_cost
+from spenser_gee.fitness.figures import Bench, measure_figures
 from spenser_gee.initialisation.evolve import ParentGenes
 from spenser_gee.initialisation.from_birth import train_from_birth
 from spenser_gee.initialisation.parent import parent_genes, start_to_save
@@ -20,16 +21,18 @@ from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import LIF
 from spenser_gee.phenotype.words.site import Infeasible
 from spenser_gee.rng import derive_seed
+from spenser_gee.training.liveness import constant_layer
 from spenser_gee.training.losses import needs_membrane
 from spenser_gee.training.measure import Measurement, measure
 from spenser_gee.training.mode import PLAIN, Mode
-from spenser_gee.training.rival import Rival
 from spenser_gee.training.saved import load_network
 from spenser_gee.training.train import Budget
 
 # Dead networks are looked for after this share of the training: late enough that a slow start is not taken
 # for death, early enough that little is spent on them.
 CHECK_ALIVE_AT = 0.2
+# Where a run has several objectives, more than this share of a layer's neuron-steps has to be spikes, and as much none.
+SPIKE_HEALTH = 1e-4
 
 
 def make_evaluator(config: Config, task: Task) -> Evaluator:
@@ -51,7 +54,6 @@ def make_evaluator(config: Config, task: Task) -> Evaluator:
             inner,
             candidacy.seed,
             parent=parent_of(ancestor) if ancestor else None,
-            rival=Rival.of_curve(candidacy.rival, task.evo_train.batch_size) if candidacy.rival else None,
             mode=mode,
             objectives=config.strives_for,
             deadline=deadline,
@@ -75,7 +77,6 @@ def evaluate(
     seed: int,
     *,
     parent: ParentGenes | None = None,
-    rival: Rival | None = None,
     mode: Mode = PLAIN,
     objectives: Sequence[Objective] = (FITNESS,),
     deadline: float = math.inf,
@@ -84,8 +85,8 @@ def evaluate(
     """Evolves the start of `spec`, trains it on EvoTrain and measures its accuracy on Fitness.
 
     Everything that is random follows from `seed`; equal arguments give equal results, and networks that are
-    given the same seed see the same batches and the same spike noise. The training is given up if it stays too far
-    behind `rival`.
+    given the same seed see the same batches and the same spike noise. Beside accuracy, loss and firing rate only the
+    figures that `objectives` need are measured.
     """
     try:
         plan = plan_network(spec, task.input_shape, task.classes)
@@ -98,7 +99,6 @@ def evaluate(
         inner,
         seed,
         parent=parent,
-        rival=rival,
         mode=mode,
         deadline=deadline,
         check_alive_at=CHECK_ALIVE_AT,
@@ -113,7 +113,7 @@ def evaluate(
     }
     if grown.training.outcome != "complete":
         return Evaluated(Evaluation(_STATUS[grown.training.outcome], reason=grown.training.reason, **about))
-    measured = time.monotonic()
+    begin = time.monotonic()
     result = measure(
         grown.network,
         spec,
@@ -121,9 +121,21 @@ def evaluate(
         task.fitness.stimulus(spec, derive_seed(seed, "fitness"), augment=False),
         mode,
     )
-    cost["measuring_seconds"] = time.monotonic() - measured
     about["details"]["firing_rates"] = list(result.firing_rates)
-    evaluation = _measured(result, plan, objectives, about)
+    problem = _problem(result, plan, several=len(objectives) > 1)
+    needed = {name for objective in objectives for name in objective.needs} if problem is None else ()
+    asked, errors = measure_figures(needed, Bench(grown.network, spec, task.fitness, seed, mode))
+    cost["measuring_seconds"] = time.monotonic() - begin
+    if problem is not None:
+        status, reason = problem
+        return Evaluated(Evaluation(status, reason=reason, **about))
+    figures = {
+        "fitness": result.accuracy,
+        "loss": result.loss,
+        "firing_rate": sum(result.firing_rates) / len(result.firing_rates),
+        **asked,
+    }
+    evaluation = complete(figures, {"fitness": result.standard_error, **errors}, objectives, **about)
     if evaluation.status != "complete":
         return Evaluated(evaluation)
     return Evaluated(evaluation, grown.network, *start_to_save(grown.start.start))
@@ -132,28 +144,27 @@ def evaluate(
 # What becomes of a candidate whose training did not end complete.
 _STATUS: dict[str, Status] = {
     "dead": "infeasible",
-    "abandoned": "abandoned",
     "timed_out": "timed_out",
     "not_finite": "failed",
 }
 
 
-def _measured(
-    result: Measurement, plan: Plan, objectives: Sequence[Objective], about: dict[str, Any]
-) -> Evaluation:
+def _problem(result: Measurement, plan: Plan, *, several: bool) -> tuple[Status, str] | None:
+    """Status and reason of a network that is not complete after all.
+
+    several: whether the run strives for more than one objective. A silent network costs no energy and would be
+    non-dominated; so then every layer of neurons has to be alive, but for an output whose membrane is read.
+    """
     if not math.isfinite(result.loss):
-        return Evaluation("failed", reason=f"the loss on Fitness is {result.loss}", **about)
-    spiking = isinstance(plan.layers[-1].layer, LIF) and not needs_membrane(plan.spec.loss)
-    if spiking and (last := result.firing_rates[-1]) in (0.0, 1.0):
-        word = (
-            "silent: the output neurons never fire"
-            if last == 0.0
-            else "saturated: the output neurons always fire"
-        )
-        return Evaluation("infeasible", reason=word, **about)
-    figures = {
-        "fitness": result.accuracy,
-        "loss": result.loss,
-        "firing_rate": sum(result.firing_rates) / len(result.firing_rates),
-    }
-    return complete(figures, {"fitness": result.standard_error}, objectives, **about)
+        return "failed", f"the loss on Fitness is {result.loss}"
+    rates = result.firing_rates
+    output_neurons, read = isinstance(plan.layers[-1].layer, LIF), needs_membrane(plan.spec.loss)
+    if output_neurons and not read:
+        if rates[-1] == 0.0:
+            return "infeasible", "silent: the output neurons never fire"
+        if rates[-1] == 1.0:
+            return "infeasible", "saturated: the output neurons always fire"
+    reason = several and constant_layer(
+        rates, SPIKE_HEALTH, 1.0 - SPIKE_HEALTH, but_last=output_neurons and read
+    )
+    return ("infeasible", reason) if reason else None

@@ -46,7 +46,7 @@ def make_evaluate(
 
     def run(payload: Mapping[str, Any], deadline: float) -> Evaluation:
         spec = NetworkSpec.from_dict(payload["spec"])
-        fields = (payload[name] for name in ("seed", "parent", "rival", "effort"))
+        fields = (payload[name] for name in ("seed", "parent", "effort"))
         done = evaluator(Candidacy(spec, *fields), deadline)
         if done.network is not None:
             save_network(Path(payload["save"]), done.network, payload["sentence"], done.tensors, done.notes)

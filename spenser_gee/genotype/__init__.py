@@ -1,5 +1,7 @@
-"""Genotypes: their text, random ones, mutated ones, and old ones under a new grammar."""
+"""Genotypes: their text, random ones, mutated and crossed ones, and old ones under a new grammar."""
 
+from spenser_gee.genotype.crossover import cross
+from spenser_gee.genotype.few_changes import FewChanges
 from spenser_gee.genotype.genotype import (
     Genotype,
     Unit,
@@ -8,18 +10,22 @@ from spenser_gee.genotype.genotype import (
     sentence_of,
     unit_tokens,
 )
-from spenser_gee.genotype.mutate import DEFAULT_RATES, SPENSER_RATES, Mutant, Rates, mutate
+from spenser_gee.genotype.mutate import mutate
+from spenser_gee.genotype.operations import Mutant
+from spenser_gee.genotype.rates import RELATIVE_RATES, SPENSER_RATES, Rates
 from spenser_gee.genotype.reencode import grammar_difference, reencode
 from spenser_gee.genotype.sample import sample_genotype
 
 __all__ = [
-    "DEFAULT_RATES",
+    "RELATIVE_RATES",
     "SPENSER_RATES",
+    "FewChanges",
     "Genotype",
     "Mutant",
     "Rates",
     "Unit",
     "canonicalise",
+    "cross",
     "genotype_from_sentence",
     "grammar_difference",
     "mutate",

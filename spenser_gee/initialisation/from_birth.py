@@ -16,7 +16,6 @@ from spenser_gee.phenotype.plan import Plan
 from spenser_gee.rng import derive_seed
 from spenser_gee.training.mode import PLAIN, Mode
 from spenser_gee.training.pace import expected_steps
-from spenser_gee.training.rival import Rival
 from spenser_gee.training.source import Source
 from spenser_gee.training.train import Budget, TrainingRecord, train
 
@@ -52,7 +51,6 @@ def train_from_birth(
     seed: int,
     *,
     parent: ParentGenes | None = None,
-    rival: Rival | None = None,
     mode: Mode = PLAIN,
     deadline: float = math.inf,
     start_is_paid: bool = False,
@@ -66,7 +64,7 @@ def train_from_birth(
 
     Args:
         budget: of the training; with `start_is_paid`, what the inner search takes is a part of it.
-        parent, rival: as in `evolve_start` and `train`.
+        parent: as in `evolve_start`.
         deadline: of `time.monotonic()`.
         check_alive_at: the share of the training after which a dead network is given up.
         on_step: called with (step, share of the training done).
@@ -90,7 +88,6 @@ def train_from_birth(
         _rest(budget, start.cost, start_seconds) if start_is_paid else budget,
         deadline=deadline,
         check_alive_after=None if check_alive_at is None else int(steps * check_alive_at),
-        rival=rival,
         mode=mode,
         on_step=on_step,
     )

@@ -5,8 +5,9 @@ Pure and total on genotypes of a grammar that passed `check_words`: no randomnes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from spenser_gee.errors import input_error, nearest
@@ -77,8 +78,10 @@ def _macro_name(part: Any) -> str:
     return next(name for name, kinds in _MACRO_PARTS.items() if isinstance(part, kinds))
 
 
-def _read_words(tokens: tuple[str, ...]) -> Iterator[Any]:
+@lru_cache(maxsize=4096)  # a mutant shares most units with its parent
+def _read_words(tokens: tuple[str, ...]) -> tuple[Any, ...]:
     """Groups `word key = value key = value word ...` into parts."""
+    parts: list[Any] = []
     position = 0
     while position < len(tokens):
         word = tokens[position]
@@ -91,7 +94,8 @@ def _read_words(tokens: tuple[str, ...]) -> Iterator[Any]:
             key, value = tokens[position], tokens[position + 2]
             settings[key] = read_value(word, key, value)
             position += 3
-        yield kind(**settings)
+        parts.append(kind(**settings))
+    return tuple(parts)
 
 
 def read_value(word: str, key: str, text: str) -> Any:

@@ -16,10 +16,10 @@ from spenser_gee.runs.migrations import MIGRATIONS
 
 # "SGEE" in ASCII: tells a run's database from any other sqlite file.
 APPLICATION_ID = 0x53474545
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Times are seconds since the epoch. Columns named *_json hold JSON. Objectives are empty unless complete;
-# `evaluated` is 0 for what was known without evaluating.
+# `evaluated` is 0 for what was known without evaluating. `state` holds the one after the last generation.
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE candidates (

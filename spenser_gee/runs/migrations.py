@@ -1,4 +1,4 @@
-"""Earlier schemas of a run's database, each brought to the next one."""
+"""What earlier versions wrote into a run folder, brought up to date: its configuration, and its database's schema."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ import json
 import sqlite3
 from collections.abc import Callable
 from typing import Any
+
+
+def upgrade_config(values: dict[str, Any]) -> None:
+    """Says in today's keys what a run's whole configuration said when it was written; one of today stays as it is."""
+    _section(values, "training").pop("abandon", None)
+    search = _section(values, "search")
+    search.setdefault("finalists", 0)
+    mutation = _section(search, "mutation")
+    if mutation.get("preset") == "default":
+        mutation["preset"] = "spenser-relative"
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """An empty one where the file holds something else: who reads the configuration says so."""
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _objectives_are_declared(connection: sqlite3.Connection) -> None:
@@ -108,6 +124,33 @@ def _values(genotype: Any) -> Any:
     return json.loads(genotype) if isinstance(genotype, str) else genotype
 
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _objectives_are_declared}
+def _standings_have_draws(connection: sqlite3.Connection) -> None:
+    """2 -> 3: a standing names its draw, which was that of its generation; only the last state is kept, and the elite
+    in it holds values by objective."""
+    for row in connection.execute("SELECT generation, front_json FROM generations").fetchall():
+        front = [{**standing, "draw": standing["trained"]} for standing in json.loads(row["front_json"])]
+        connection.execute(
+            "UPDATE generations SET front_json = ? WHERE generation = ?",
+            (json.dumps(front), row["generation"]),
+        )
+    connection.execute("DELETE FROM state WHERE generation < (SELECT max(generation) FROM state)")
+    for row in connection.execute("SELECT generation, state_json FROM state").fetchall():
+        state = json.loads(row["state_json"])
+        state["leading"], elite = [], state["elite"]
+        if elite is not None:
+            last = "SELECT objectives_json, errors_json FROM evaluations WHERE candidate_id = ? AND generation = ?"
+            found = connection.execute(last, (elite["candidate"]["id"], elite["trained"])).fetchone()
+            (name,) = json.loads(found["objectives_json"])
+            elite["values"] = [{name: score} for score in elite.pop("scores")]
+            elite["errors"], elite["draw"] = json.loads(found["errors_json"]), elite["trained"]
+        connection.execute(
+            "UPDATE state SET state_json = ? WHERE generation = ?", (json.dumps(state), row["generation"])
+        )
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
+    1: _objectives_are_declared,
+    2: _standings_have_draws,
+}
 """From version n to n + 1, by n. Each has an old run folder among the tests. It changes the tables and what is in them;
 the transaction and the version's number are not its business."""

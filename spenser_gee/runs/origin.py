@@ -16,6 +16,7 @@ from spenser_gee.objective import Objective
 from spenser_gee.phenotype.check import check_words
 from spenser_gee.rng import derive_seed
 from spenser_gee.runs.layout import RunPaths
+from spenser_gee.runs.migrations import upgrade_config
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.typed import from_json
 
@@ -76,7 +77,8 @@ def config_of(run: RunFolder) -> Config:
 def changed_config(path: Path, overrides: Sequence[str]) -> Config:
     """The configuration in a run folder with other values, as a file's: its paths are looked for. Raises InputError."""
     # The run has its own copies of its grammar and of the first parent, which plays no part here.
-    return load_config(RunPaths(path).config_file, [*overrides, "grammar=grammar.lark", "search.start=null"])
+    overrides = [*overrides, "grammar=grammar.lark", "search.start=null"]
+    return load_config(RunPaths(path).config_file, overrides, upgrade_config)
 
 
 def grammar_of(run: RunFolder, config: Config) -> Grammar:

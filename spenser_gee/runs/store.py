@@ -21,6 +21,7 @@ from spenser_gee.evaluation import Evaluation
 from spenser_gee.runs.database import create_database, open_database, transaction, translated, trusting
 from spenser_gee.runs.layout import RunPaths
 from spenser_gee.runs.lock import is_locked, take_lock
+from spenser_gee.runs.migrations import upgrade_config
 from spenser_gee.runs.weights import WeightFiles
 from spenser_gee.search.record import GenerationSummary
 from spenser_gee.search.strategy import Candidate
@@ -123,13 +124,14 @@ class RunFolder(WeightFiles):
     # What the run began with.
 
     def config(self) -> dict[str, Any]:
-        """The resolved configuration."""
+        """The resolved configuration, in today's keys."""
         try:
             values = yaml.safe_load(_text(self.config_file))
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise input_error(str(self.config_file), f"not YAML: {error}") from error
         if not isinstance(values, dict):
             raise input_error(str(self.config_file), "expected a mapping of sections")
+        upgrade_config(values)
         return values
 
     def grammar_text(self) -> str:
@@ -193,10 +195,7 @@ class RunFolder(WeightFiles):
             for table in ("inner", "evaluations", "candidates"):
                 self._connection.execute(f"DELETE FROM {table} WHERE {unfinished}")
             if state is not None:
-                self._connection.execute(
-                    "UPDATE state SET state_json = ? WHERE generation = (SELECT max(generation) FROM state)",
-                    (json.dumps(state),),
-                )
+                self._connection.execute("UPDATE state SET state_json = ?", (json.dumps(state),))
 
     def event(self, kind: EventKind, detail: str = "") -> None:
         """Note that the run started, was resumed or interrupted, found no more networks, failed or finished."""
@@ -263,6 +262,7 @@ class RunFolder(WeightFiles):
                 seconds=summary.seconds,
                 recorded=time.time(),
             )
+            self._connection.execute("DELETE FROM state")
             self._insert("state", generation=summary.generation, state_json=json.dumps(state))
 
     # Reading.
@@ -316,7 +316,7 @@ class RunFolder(WeightFiles):
 
     def last_state(self) -> dict[str, Any] | None:
         """The strategy's state after the last finished generation (None: there is none yet)."""
-        rows = self.rows("SELECT state_json FROM state ORDER BY generation DESC LIMIT 1")
+        rows = self.rows("SELECT state_json FROM state")
         return rows[0]["state"] if rows else None
 
     def final(self) -> dict[str, Any] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from spenser_gee.search.loop import Stops, run_search
+from spenser_gee.search.evolution import Evolution
+from spenser_gee.search.finals import WithFinals
+from spenser_gee.search.loop import Stops, finished, run_search
 from spenser_gee.search.one_plus_lambda import OnePlusLambda
 from spenser_gee.search.proposals import Described, Frame, Proposer, Space
 from spenser_gee.search.random_search import RandomSearch
@@ -14,6 +16,7 @@ __all__ = [
     "STRATEGIES",
     "Candidate",
     "Described",
+    "Evolution",
     "Frame",
     "GenerationSummary",
     "MemoryRecord",
@@ -28,6 +31,8 @@ __all__ = [
     "Stops",
     "Strategy",
     "Trained",
+    "WithFinals",
+    "finished",
     "make_strategy",
     "run_search",
 ]

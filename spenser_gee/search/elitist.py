@@ -7,65 +7,30 @@ order, spike noise) as its rivals, and only values of the same draw are compared
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic
-
-from deap import base, tools
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import FITNESS, Objective
+from spenser_gee.search.members import Member, readable, require_counts
 from spenser_gee.search.proposals import Frame, Proposer
-from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, Standing, Trained
-
-
-@dataclass(frozen=True)
-class Elite(Generic[G]):
-    """The best candidate, its values in each generation in which its evaluation was complete, and the last of these."""
-
-    candidate: Candidate[G]
-    scores: tuple[float, ...]
-    trained: int
-
-    @property
-    def mean(self) -> float:
-        """The mean over its evaluations."""
-        return sum(self.scores) / len(self.scores)
-
-    @property
-    def standard_error(self) -> float | None:
-        """Of the mean: s / sqrt(n), s with n - 1 degrees of freedom. None for fewer than two evaluations."""
-        n = len(self.scores)
-        if n < 2:
-            return None
-        variance = sum((score - self.mean) ** 2 for score in self.scores) / (n - 1)
-        return float((variance / n) ** 0.5)
-
-    @property
-    def evaluation(self) -> Trained:
-        """Its newest complete one."""
-        return self.candidate.id, self.trained
+from spenser_gee.search.ranking import best_first
+from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, Trained
 
 
 @dataclass(frozen=True)
 class ElitistState(Generic[G]):
     """generation: the next one to ask for. seen: short phenotype key -> id, of every network proposed so far.
-    counts: redraws of the last `ask`."""
+    leading: the best by their means, the elite apart. counts: redraws of the last `ask`."""
 
     generation: int = 0
     next_id: int = 0
-    elite: Elite[G] | None = None
+    elite: Member[G] | None = None
+    leading: tuple[Member[G], ...] = ()
     seen: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
-
-
-class _Entrant(Generic[G]):
-    """A candidate as deap's selection wants it."""
-
-    def __init__(self, elite: Elite[G], value: float, sign: float) -> None:
-        self.elite = elite
-        self.fitness = type("Fitness", (base.Fitness,), {"weights": (sign,)})((value,))
 
 
 class ElitistSearch(Generic[G]):
@@ -105,31 +70,31 @@ class ElitistSearch(Generic[G]):
         ]
         if self.inheriting and state.elite is not None:
             proposals = [replace(proposal, inherits=state.elite.evaluation) for proposal in proposals]
-        asked = replace(state, seen=proposer.seen, next_id=proposer.next_id, counts=dict(proposer.counts))
-        return proposals, asked
+        return proposals, replace(state, **proposer.state)
 
     def tell(
         self, state: ElitistState[G], evaluated: Sequence[tuple[Candidate[G], Evaluation]]
     ) -> ElitistState[G]:
         """Select the elite: see `select`."""
         elite = select(state.elite, evaluated, state.generation, self._objective)
-        return replace(state, generation=state.generation + 1, elite=elite)
+        known = {m.candidate.id: m for m in (*state.leading, *newcomers(evaluated, state.generation))}
+        for member in (state.elite, elite):
+            if member is not None:
+                known[member.candidate.id] = member
+        others = [member for _, member in sorted(known.items()) if member is not elite]
+        best = best_first(others, self.objectives)[: self._frame.finalists]
+        leading = tuple(others[index] for index in best)
+        return replace(state, generation=state.generation + 1, elite=elite, leading=leading)
 
     def progress(self, state: ElitistState[G]) -> Progress:
         """See `Strategy.progress`."""
-        front = () if state.elite is None else (self._standing(state.elite),)
+        front = () if state.elite is None else (state.elite.standing(self.objectives),)
         return Progress(state.generation, front, state.counts)
 
-    def _standing(self, elite: Elite[G]) -> Standing:
-        name, error = self._objective.name, elite.standard_error
-        return Standing(
-            elite.candidate.id,
-            elite.trained,
-            elite.trained,
-            {name: elite.scores[-1]},
-            {name: elite.mean},
-            {} if error is None else {name: error},
-        )
+    def finalists(self, state: ElitistState[G]) -> Sequence[Candidate[G]]:
+        """The elite, and the best of the others by their means."""
+        elite = () if state.elite is None else (state.elite,)
+        return [member.candidate for member in (*elite, *state.leading)][: self._frame.finalists]
 
     def needed(self, state: ElitistState[G]) -> Collection[Trained]:
         """See `Strategy.needed`."""
@@ -139,53 +104,36 @@ class ElitistSearch(Generic[G]):
         self, state: ElitistState[G], change: Callable[[Candidate[G]], Candidate[G]]
     ) -> ElitistState[G]:
         """See `Strategy.reencode`."""
-        if state.elite is None:
-            return state
-        return replace(state, elite=replace(state.elite, candidate=change(state.elite.candidate)))
+        elite = state.elite and state.elite.reencoded(change)
+        return replace(state, elite=elite, leading=readable(state.leading, change))
 
     def state_to_json(self, state: ElitistState[G]) -> dict[str, Any]:
         """See `Strategy.state_to_json`."""
-        elite = state.elite and {
-            "candidate": self._space.candidate_to_json(state.elite.candidate),
-            "scores": list(state.elite.scores),
-            "trained": state.elite.trained,
-        }
         return {
             "generation": state.generation,
             "next_id": state.next_id,
-            "elite": elite,
+            "elite": state.elite and state.elite.to_json(self._space),
+            "leading": [member.to_json(self._space) for member in state.leading],
             "seen": dict(state.seen),
             "counts": dict(state.counts),
         }
 
     def state_from_json(self, values: Mapping[str, Any]) -> ElitistState[G]:
         """See `Strategy.state_from_json`."""
-        elite = None
         seen, counts = dict(values["seen"]), dict(values["counts"])
-        numbers = [values["generation"], values["next_id"], *seen.values(), *counts.values()]
-        if values["elite"] is not None:
-            scores = tuple(float(score) for score in values["elite"]["scores"])
-            _require(bool(scores) and all(math.isfinite(score) for score in scores))
-            candidate = self._space.candidate_from_json(values["elite"]["candidate"])
-            elite = Elite(candidate, scores, values["elite"]["trained"])
-            numbers += [candidate.id, *candidate.parents, elite.trained]
-            words = [candidate.sentence, candidate.phenotype_key, *candidate.origin]
-            _require(all(isinstance(word, str) for word in words))
-        _require(all(type(number) is int and 0 <= number < 2**53 for number in numbers))
-        return ElitistState(values["generation"], values["next_id"], elite, seen, counts)
-
-
-def _require(holds: bool) -> None:
-    if not holds:
-        raise ValueError("this is not the state of a search")
+        require_counts(values["generation"], values["next_id"], *seen.values(), *counts.values())
+        read = partial(Member.from_json, space=self._space, names=[self._objective.name])
+        elite = None if values["elite"] is None else read(values["elite"])
+        leading = tuple(read(member) for member in values["leading"])
+        return ElitistState(values["generation"], values["next_id"], elite, leading, seen, counts)
 
 
 def select(
-    elite: Elite[G] | None,
+    elite: Member[G] | None,
     evaluated: Sequence[tuple[Candidate[G], Evaluation]],
     generation: int,
     objective: Objective = FITNESS,
-) -> Elite[G] | None:
+) -> Member[G] | None:
     """The elite after a generation.
 
     A newcomer replaces it with a value at least as good on the same draw (so that neutral steps are taken;
@@ -193,22 +141,27 @@ def select(
     over from an earlier candidate belongs to another draw. If the elite's own evaluation is not complete
     this time, it is not lost: newcomers are then compared with its mean over the earlier generations.
     """
-    complete = {
-        c.id: (c, e.objectives[objective.name])
-        for c, e in evaluated
-        if e.status == "complete" and e.evaluated
-    }
-    again = None if elite is None else complete.pop(elite.candidate.id, None)
-    entrants = [
-        _Entrant(Elite(candidate, (value,), generation), value, objective.sign)
-        for _, (candidate, value) in sorted(complete.items())
+
+    def value(member: Member[G]) -> float:
+        return objective.sign * member.mean(objective.name)
+
+    entrants = newcomers(evaluated, generation)
+    rivals = [member for member in entrants if elite is None or member.candidate.id != elite.candidate.id]
+    best = max(rivals, key=value, default=None)
+    if elite is None:
+        return best
+    bar = value(elite)
+    for again in entrants:
+        if again.candidate.id == elite.candidate.id:
+            bar = value(again)
+            elite = replace(again, values=(*elite.values, *again.values))
+    return elite if best is None or value(best) < bar else best
+
+
+def newcomers(evaluated: Sequence[tuple[Candidate[G], Evaluation]], generation: int) -> list[Member[G]]:
+    """Those whose evaluation is complete and was made in this generation, by id."""
+    return [
+        Member.of(candidate, evaluation, generation, generation)
+        for candidate, evaluation in sorted(evaluated, key=lambda pair: pair[0].id)
+        if evaluation.status == "complete" and evaluation.evaluated
     ]
-    if elite is not None:
-        if again is not None:
-            elite = replace(elite, scores=(*elite.scores, again[1]), trained=generation)
-        # selBest keeps the order of equals: the elite comes last, so that it gives way to an equal newcomer.
-        entrants.append(_Entrant(elite, elite.mean if again is None else again[1], objective.sign))
-    if not entrants:
-        return None
-    best: list[_Entrant[G]] = tools.selBest(entrants, 1)
-    return best[0].elite

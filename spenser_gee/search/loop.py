@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import STATUSES, Evaluation
 from spenser_gee.objective import Objective
+from spenser_gee.search.finals import WithFinals
 from spenser_gee.search.record import GenerationSummary, Record
 from spenser_gee.search.strategy import (
     G,
@@ -64,21 +65,40 @@ def run_search(
     state: the last recorded one, to go on from. A generation of which a part is recorded is completed: only
     what is missing is evaluated. Raises InputError where the recorded part is not what the strategy proposes
     (another version of the software, or a changed configuration).
+
+    A strategy with finalists (`WithFinals`) evaluates them in the end, as a generation that `stops` do not count.
     """
     state = strategy.init() if state is None else state
     begun, before = time.monotonic(), record.seconds_spent()
-    while not stops.reached(
-        strategy.progress(state).generation,
-        record.evaluations_done(),
-        before + time.monotonic() - begun,
-    ):
+    while not stopped(strategy, state, record, stops, before + time.monotonic() - begun):
         generation = strategy.progress(state).generation
         proposals, asked = strategy.ask(state)
         if any(p.same_as is not None for p in proposals) and not any(p.is_new for p in proposals):
             exhausted(generation)
             break
         state = _run_generation(strategy, evaluate_generation, record, asked, proposals, generation)
+    closing = _closing(strategy, state)
+    if closing is not None:
+        proposals, asked = closing
+        generation = strategy.progress(state).generation
+        state = _run_generation(strategy, evaluate_generation, record, asked, proposals, generation)
     return state
+
+
+def stopped(strategy: Strategy[S, G], state: S, record: Record, stops: Stops, seconds: float) -> bool:
+    """Whether the search has reached one of its stops, `seconds` of wall clock after its beginning."""
+    progress = strategy.progress(state)
+    return stops.reached(progress.generation - progress.finals, record.evaluations_done(), seconds)
+
+
+def finished(strategy: Strategy[S, G], state: S, record: Record, stops: Stops) -> bool:
+    """Whether it is stopped, and its finalists are evaluated."""
+    at_its_stop = stopped(strategy, state, record, stops, record.seconds_spent())
+    return at_its_stop and _closing(strategy, state) is None
+
+
+def _closing(strategy: Strategy[S, G], state: S) -> tuple[Sequence[Proposal[G]], S] | None:
+    return strategy.closing(state) if isinstance(strategy, WithFinals) else None
 
 
 def _run_generation(
@@ -110,7 +130,8 @@ def _run_generation(
             record.evaluation(proposal.candidate, generation, evaluation)
             results[proposal.candidate.id] = evaluation
     state = strategy.tell(state, [(p.candidate, results[p.candidate.id]) for p in proposals])
-    summary = _summary(strategy, state, generation, results, time.monotonic() - begun)
+    finals = sum(proposal.effort > 1 for proposal in proposals)
+    summary = _summary(strategy, state, generation, results, finals, time.monotonic() - begun)
     record.generation(summary, strategy.state_to_json(state))
     return state
 
@@ -155,6 +176,7 @@ def _summary(
     state: S,
     generation: int,
     results: Mapping[int, Evaluation],
+    finals: int,
     seconds: float,
 ) -> GenerationSummary:
     progress = strategy.progress(state)
@@ -168,6 +190,11 @@ def _summary(
         front=progress.front,
         means={name: math.fsum(values[name] for values in complete) / len(complete) for name in names},
         evaluations=len(made),
-        counts={**{s: statuses[s] for s in STATUSES}, **progress.counts, "duplicate": duplicates},
+        counts={
+            **{status: statuses[status] for status in STATUSES},
+            **progress.counts,
+            "duplicate": duplicates,
+            "finals": finals,
+        },
         seconds=seconds,
     )

@@ -35,7 +35,7 @@ class Space(Generic[G]):
     sample(rng) -> genotype; mutate(genotype, rng) -> (genotype, changes in words); describe(genotype), pure;
     to_json(genotype) -> JSON-able values, and its inverse from_json.
     cross(first, second, rng) -> a child of both, where the space has a crossover.
-    features(genotype, its description) -> numbers by name that say what the network is like, for models of the fitness.
+    features(genotype, payload) -> numbers by name that say what the network is like, for models of the fitness.
     """
 
     sample: Callable[[np.random.Generator], G]
@@ -44,7 +44,7 @@ class Space(Generic[G]):
     to_json: Callable[[G], Any]
     from_json: Callable[[Any], G]
     cross: Callable[[G, G, np.random.Generator], tuple[G, Sequence[str]]] | None = None
-    features: Callable[[G, Described], Mapping[str, float]] | None = None
+    features: Callable[[G, Any], Mapping[str, float]] | None = None
 
     def candidate_to_json(self, candidate: Candidate[G]) -> dict[str, Any]:
         """JSON-able values of a candidate."""
@@ -85,7 +85,8 @@ class Space(Generic[G]):
 @dataclass(frozen=True)
 class Frame(Generic[G]):
     """What every strategy is given. offspring: candidates of a generation, beside those that are evaluated again.
-    start: a genotype to begin with, or None. tries: draws for one candidate that can be built and is new."""
+    start: a genotype to begin with, or None. tries: draws for one candidate that can be built and is new. finalists: how
+    many of the best are evaluated once more in the end, with `effort` times the budget; the best of that is chosen."""
 
     space: Space[G]
     seed: int
@@ -93,6 +94,20 @@ class Frame(Generic[G]):
     start: G | None = None
     tries: int = TRIES
     objectives: tuple[Objective, ...] = (FITNESS,)
+    finalists: int = 0
+    effort: float = 4.0
+
+
+@dataclass(frozen=True)
+class Drawn(Generic[G]):
+    """A genotype, the changes that made it in words, and the ids of its parents."""
+
+    genotype: G
+    changes: Sequence[str]
+    parents: tuple[int, ...] = ()
+
+
+Draw = Callable[[], Drawn[G]]
 
 
 def short_key(phenotype_key: str) -> str:
@@ -123,54 +138,67 @@ class Proposer(Generic[G]):
         self.next_id = next_id
         self.counts = dict.fromkeys(REDRAWS, 0)
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """What a strategy keeps of it, under the names of its state's fields."""
+        return {"seen": self.seen, "next_id": self.next_id, "counts": dict(self.counts)}
+
     def fresh(self, rng: np.random.Generator) -> Proposal[G]:
         """A sampled candidate."""
-        return self._propose([(lambda: (self._space.sample(rng), ("sampled",)), ())])
+        return self.first_new(self.sampling(rng))
 
     def mutant(self, genotype: G, parents: tuple[int, ...], rng: np.random.Generator) -> Proposal[G]:
         """A mutant of `genotype`; a sampled candidate where no mutant is new: near the genotype all is known then."""
-        return self._propose(
-            [
-                (lambda: self._space.mutate(genotype, rng), parents),
-                (lambda: (self._space.sample(rng), ("sampled",)), ()),
-            ]
-        )
+        return self.first_new(lambda: Drawn(*self._space.mutate(genotype, rng), parents), self.sampling(rng))
+
+    def sampling(self, rng: np.random.Generator) -> Draw[G]:
+        """Draws sampled genotypes."""
+        return lambda: Drawn(self._space.sample(rng), ("sampled",))
 
     def given(self, genotype: G, origin: str) -> Proposal[G]:
         """This very genotype: it is not redrawn."""
-        return self._settle(genotype, (origin,), (), self._space.describe(genotype))
+        return self.settle(Drawn(genotype, (origin,)), self._space.describe(genotype))
 
-    def _propose(self, sources: Sequence[tuple[_Draw[G], tuple[int, ...]]]) -> Proposal[G]:
-        """From the first of the sources (a draw and its parents) that gives something new within `tries`."""
-        for source in sources:
-            genotype, changes, described = self._drawn(source[0])
-            parents = source[1]
+    def first_new(self, *draws: Draw[G]) -> Proposal[G]:
+        """From the first of the draws that gives something new within `tries`, else the last of all."""
+        for draw in draws:
+            for left in reversed(range(self._tries)):
+                drawn = draw()
+                described = self._space.describe(drawn.genotype)
+                if self._is_new(described):
+                    return self.settle(drawn, described)
+                if left:
+                    self._count(described)
+        return self.settle(drawn, described)
+
+    def pool(self, draw: Draw[G], count: int) -> list[tuple[Drawn[G], Described]]:
+        """Up to `count` different new candidates of as many draws and `tries` more; to `settle` one of them."""
+        found: dict[str, tuple[Drawn[G], Described]] = {}
+        for _ in range(count + self._tries):
+            drawn = draw()
+            described = self._space.describe(drawn.genotype)
             if self._is_new(described):
-                break
-        return self._settle(genotype, tuple(changes), parents, described)
+                found.setdefault(described.phenotype_key, (drawn, described))
+                if len(found) == count:
+                    break
+            else:
+                self._count(described)
+        return list(found.values())
 
-    def _drawn(self, draw: _Draw[G]) -> tuple[G, Sequence[str], Described]:
-        """The first draw of something new, or the last of all `tries`."""
-        for left in reversed(range(self._tries)):
-            genotype, changes = draw()
-            described = self._space.describe(genotype)
-            if left == 0 or self._is_new(described):
-                break
-            infeasible = described.infeasible_reason is not None
-            self.counts["redrawn_infeasible" if infeasible else "redrawn_duplicate"] += 1
-        return genotype, changes, described
+    def _count(self, described: Described) -> None:
+        infeasible = described.infeasible_reason is not None
+        self.counts["redrawn_infeasible" if infeasible else "redrawn_duplicate"] += 1
 
     def _is_new(self, described: Described) -> bool:
         return described.infeasible_reason is None and short_key(described.phenotype_key) not in self.seen
 
-    def _settle(
-        self, genotype: G, origin: tuple[str, ...], parents: tuple[int, ...], described: Described
-    ) -> Proposal[G]:
+    def settle(self, drawn: Drawn[G], described: Described) -> Proposal[G]:
+        """The proposal of what was drawn."""
         candidate = Candidate(
             self.next_id,
-            genotype,
-            parents,
-            origin,
+            drawn.genotype,
+            drawn.parents,
+            tuple(drawn.changes),
             described.sentence,
             described.phenotype_key,
             described.payload,

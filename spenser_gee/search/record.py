@@ -16,7 +16,7 @@ class GenerationSummary:
 
     front: after it, see `Progress`. means: of each objective over the complete evaluations made in this generation,
     the re-evaluations included (empty: there was none). evaluations: how many were made. counts: candidates of each
-    status, redraws, and those taken over ("duplicate"). seconds: wall-clock time.
+    status, redraws, those taken over ("duplicate"), and finalists ("finals"). seconds: wall-clock time.
     """
 
     generation: int

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from spenser_gee.errors import input_error
+from spenser_gee.search.evolution import Evolution, EvolutionSettings, Nsga2Settings
+from spenser_gee.search.finals import WithFinals
 from spenser_gee.search.one_plus_lambda import OnePlusLambda
 from spenser_gee.search.proposals import Frame
 from spenser_gee.search.random_search import RandomSearch
@@ -37,13 +39,16 @@ class RandomSettings(Chosen):
 
 
 STRATEGIES: dict[str, StrategyEntry] = {
+    "evolution": StrategyEntry(EvolutionSettings, Evolution, several=True),
+    "nsga2": StrategyEntry(Nsga2Settings, Evolution, several=True),
     "one-plus-lambda": StrategyEntry(OnePlusLambdaSettings, lambda settings, frame: OnePlusLambda(frame)),
     "random": StrategyEntry(RandomSettings, lambda settings, frame: RandomSearch(frame)),
 }
 
 
 def make_strategy(settings: Chosen, frame: Frame[Any]) -> Strategy[Any, Any]:
-    """The strategy that `settings` name. Raises InputError where it cannot strive for the objectives."""
+    """The strategy that `settings` name, with the frame's finalists. Raises InputError where it cannot strive for the
+    objectives."""
     entry = STRATEGIES[settings.kind]
     if len(frame.objectives) > 1 and not entry.several:
         able = [name for name, other in STRATEGIES.items() if other.several]
@@ -53,4 +58,5 @@ def make_strategy(settings: Chosen, frame: Frame[Any]) -> Strategy[Any, Any]:
             f"{', '.join(objective.name for objective in frame.objectives)}",
             f"Declare one objective{', or choose ' + ' or '.join(able) if able else ''}.",
         )
-    return entry.make(settings, frame)
+    strategy = entry.make(settings, frame)
+    return strategy if frame.finalists < 2 else WithFinals(strategy, frame)

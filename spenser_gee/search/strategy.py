@@ -43,7 +43,7 @@ class Proposal(Generic[G]):
     again: it was evaluated in an earlier generation and is evaluated once more, on this generation's draw.
     infeasible: why it cannot be built ("" where it can): it is recorded without an evaluation.
     same_as: the earlier candidate which is the same network: its evaluation is taken over.
-    inherits: the evaluation whose trained weights it may take over, and whose training it has to keep up with.
+    inherits: the evaluation whose trained weights it may take over.
     draw: the number of the draw (data order, spike noise, seeds of weights) that it is evaluated on: values of one draw
         are compared.
     effort: how many times the budget its evaluation may spend.
@@ -68,7 +68,7 @@ class Standing:
     """One member of a front: what is known of it, for each objective.
 
     trained: the last generation in which it was complete. draw: that of this evaluation. latest: its values there.
-    means and errors: over all its evaluations (the standard error needs two).
+    means and errors: over all its evaluations; the standard error of one alone is what it measured itself.
     """
 
     id: int
@@ -78,18 +78,27 @@ class Standing:
     means: Mapping[str, float]
     errors: Mapping[str, float]
 
+    def mean(self, name: str) -> float:
+        """Of an objective over its evaluations."""
+        return self.means[name]
+
+    def standard_error(self, name: str) -> float | None:
+        """Of this mean, where it is known."""
+        return self.errors.get(name)
+
 
 @dataclass(frozen=True)
 class Progress:
     """Where a search stands.
 
-    generation: how many are finished. front: those that no other is better than; with one objective, one; the first
-    is the one to train on. counts: of the redraws in the last generation asked for.
+    generation: how many are finished; finals: how many of these were of finalists. front: those that no other is better
+    than; with one objective, one; the first is the one to train on. counts: of the redraws in the last generation asked for.
     """
 
     generation: int
     front: tuple[Standing, ...]
     counts: Mapping[str, int]
+    finals: int = 0
 
 
 class Strategy(Protocol[S, G]):
@@ -114,11 +123,15 @@ class Strategy(Protocol[S, G]):
         ...
 
     def tell(self, state: S, evaluated: Sequence[tuple[Candidate[G], Evaluation]]) -> S:
-        """The state after this generation."""
+        """The state after this generation. Nothing evaluated: a generation of something else, which only counts."""
         ...
 
     def progress(self, state: S) -> Progress:
         """What the state knows of the search."""
+        ...
+
+    def finalists(self, state: S) -> Sequence[Candidate[G]]:
+        """Those worth a longer training before one is chosen, the best first; at most as many as it was asked for."""
         ...
 
     def needed(self, state: S) -> Collection[Trained]:

@@ -8,7 +8,7 @@ from typing import Any
 from spenser_gee.execution import open_executor
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import summarise
-from spenser_gee.search import Standing, Stops, run_search
+from spenser_gee.search import Standing, Stops, finished, run_search
 from spenser_gee.session.final import final_training
 from spenser_gee.session.generation import GenerationEvaluator, SessionRecord, order_weights
 from spenser_gee.session.reporter import Reporter
@@ -40,9 +40,7 @@ def end(setup: Setup, folder: RunFolder) -> dict[str, Any]:
 
 def nothing_to_do(setup: Setup, folder: RunFolder) -> bool:
     """Whether the search has reached its end, and its best network is tested."""
-    if not _stops(setup).reached(
-        folder.generations_done(), folder.evaluations_done(), folder.seconds_spent()
-    ):
+    if not finished(setup.strategy, state_of(setup, folder), folder, _stops(setup)):
         return False
     best = best_of(setup, folder)
     return best is None or _tested(folder, _identity(setup, best))
@@ -71,7 +69,7 @@ def _search(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
     state = state_of(setup, folder)
     begun = strategy.progress(state).generation
     record = SessionRecord(setup, folder, reporter)
-    if stops.reached(begun, record.evaluations_done(), record.seconds_spent()):
+    if finished(strategy, state, record, stops):
         return
     reporter.searching(begun, search.generations, search.offspring, strategy.objectives[0])
 

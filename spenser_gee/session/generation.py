@@ -11,7 +11,7 @@ from spenser_gee.execution import Executor, Job
 from spenser_gee.genotype import Genotype
 from spenser_gee.runs.origin import draw_seed
 from spenser_gee.runs.store import RunFolder
-from spenser_gee.search import Candidate, GenerationSummary, Proposal, Trained
+from spenser_gee.search import Candidate, GenerationSummary, Proposal
 from spenser_gee.session.reporter import Reporter
 from spenser_gee.session.setup import Phenotype, Setup
 
@@ -27,23 +27,15 @@ class GenerationEvaluator:
     def __call__(
         self, proposals: Sequence[Proposal[Genotype]], generation: int
     ) -> Iterator[tuple[int, Evaluation]]:
-        rivals = {p.inherits: self._curve(p.inherits) for p in proposals if p.inherits is not None}
         jobs = [
-            self._job(proposal, generation, rivals)
+            self._job(proposal, generation)
             # The longest first: begun last, one would keep all other workers waiting.
             for proposal in sorted(proposals, key=lambda p: -_phenotype(p.candidate).plan.macs)
         ]
         yield from self.executor.run(jobs)
 
-    def _job(
-        self,
-        proposal: Proposal[Genotype],
-        generation: int,
-        rivals: Mapping[Trained, Sequence[Sequence[float]] | None],
-    ) -> Job:
+    def _job(self, proposal: Proposal[Genotype], generation: int) -> Job:
         candidate, parent = proposal.candidate, proposal.inherits
-        # The parent itself is never given up: the others are compared with it.
-        follows = parent is not None and parent[0] != candidate.id
         return Job(
             candidate.id,
             {
@@ -54,23 +46,9 @@ class GenerationEvaluator:
                 "effort": proposal.effort,
                 "parent": None if parent is None else str(self.folder.weights_path(*parent)),
                 "save": str(self.folder.weights_path(candidate.id, generation)),
-                "rival": rivals[parent] if follows and parent is not None else None,
             },
             proposal.effort,
         )
-
-    def _curve(self, parent: Trained) -> Sequence[Sequence[float]] | None:
-        """The parent's learning curve in an earlier generation: it is known before this one begins, so that neither
-        the order of the results nor the number of workers changes what is given up."""
-        if not self.setup.config.training.abandon:
-            return None
-        number, generation = parent
-        with self.folder.trusting():
-            curve = dict(self.folder.evaluations(number))[generation].curve
-            # An earlier version recorded no accuracies: then nothing is given up yet.
-            if not curve or any(len(entry) != 3 for entry in curve):
-                return None
-            return [[int(step), float(loss), float(accuracy)] for step, loss, accuracy in curve]
 
 
 def _phenotype(candidate: Candidate[Genotype]) -> Phenotype:

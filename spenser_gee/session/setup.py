@@ -16,10 +16,12 @@ from spenser_gee.data import Dataset, Identity, SharedSamples, load_data, open_d
 from spenser_gee.errors import input_error
 from spenser_gee.execution import WorkerStart
 from spenser_gee.genotype import (
-    DEFAULT_RATES,
+    RELATIVE_RATES,
     SPENSER_RATES,
+    FewChanges,
     Genotype,
     Rates,
+    cross,
     genotype_from_sentence,
     mutate,
     sample_genotype,
@@ -31,6 +33,7 @@ from spenser_gee.network.backends import resolve_backend
 from spenser_gee.network.denormals import start_threads
 from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.decode import decode
+from spenser_gee.phenotype.features import features
 from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.space import check_size
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -124,19 +127,28 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     space = make_space(config, grammar, data)
     start = _start_genotype(config, grammar, space)
     search = config.search
-    frame = Frame(space, config.seed, search.offspring, start, search.redraws, config.strives_for)
+    frame = Frame(
+        space, config.seed, search.offspring, start, search.redraws, config.strives_for, search.finalists
+    )
     strategy = make_strategy(search.strategy, frame)
     return Setup(config, grammar, data, Identity.of(data), shared, device, backend, space, strategy)
 
 
 def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotype]:
     """The search space of a grammar for these data."""
-    rates = mutation_rates(config.search.mutation)
+    mutation = mutation_settings(config.search.mutation)
     sizes = dict(config.search.sizes)
 
+    def key(genotype: Genotype) -> str:
+        return decode(genotype, grammar).key()
+
     def change(genotype: Genotype, rng: np.random.Generator) -> tuple[Genotype, Sequence[str]]:
-        mutation = mutate(genotype, grammar, rates, rng)
-        return mutation.genotype, mutation.changes
+        mutant = mutate(genotype, grammar, mutation, rng, key)
+        return mutant.genotype, mutant.changes
+
+    def mix(first: Genotype, second: Genotype, rng: np.random.Generator) -> tuple[Genotype, Sequence[str]]:
+        child = cross(first, second, grammar, rng)
+        return child.genotype, child.changes
 
     def describe(genotype: Genotype) -> Described:
         spec, plan, reason = decode(genotype, grammar), None, None
@@ -154,13 +166,21 @@ def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotyp
         describe=describe,
         to_json=Genotype.to_json,
         from_json=Genotype.from_json,
+        cross=mix,
+        features=lambda genotype, phenotype: features(genotype, phenotype.plan),
     )
 
 
-def mutation_rates(section: Mutation) -> Rates:
-    """The preset with the configuration's own rates in it."""
-    preset = SPENSER_RATES if section.preset == "spenser" else DEFAULT_RATES
-    return replace(preset, **section.model_dump(exclude={"preset"}, exclude_none=True))
+_PRESETS: dict[str, Rates | FewChanges] = {
+    "few-changes": FewChanges(),
+    "spenser": SPENSER_RATES,
+    "spenser-relative": RELATIVE_RATES,
+}
+
+
+def mutation_settings(section: Mutation) -> Rates | FewChanges:
+    """The preset with the configuration's own keys in it."""
+    return replace(_PRESETS[section.preset], **section.model_dump(exclude={"preset"}, exclude_none=True))
 
 
 def _start_genotype(config: Config, grammar: Grammar, space: Space[Genotype]) -> Genotype | None:

@@ -11,7 +11,7 @@ import pytest
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import OBJECTIVES, Objective
 from spenser_gee.rng import stream
-from spenser_gee.search import Candidate, Frame, MemoryRecord, Stops, Strategy, run_search
+from spenser_gee.search import Frame, MemoryRecord, Proposal, Stops, Strategy, run_search
 from spenser_gee.testing.toy_space import Bits, best_of, comparable, evaluator, one_max, toy_space
 
 Make = Callable[[Frame[Bits]], Strategy[Any, Bits]]
@@ -91,12 +91,12 @@ class StrategyContract:
         expected, whole = run(make_one(), 5)
         count = 0
 
-        def interrupted(candidate: Candidate[Bits], generation: int) -> Evaluation:
+        def interrupted(proposal: Proposal[Bits], generation: int) -> Evaluation:
             nonlocal count
             count += 1
             if count > stop_after:
                 raise KeyboardInterrupt
-            return one_max(candidate, generation)
+            return one_max(proposal, generation)
 
         record = MemoryRecord()
         with pytest.raises(KeyboardInterrupt):
@@ -124,10 +124,10 @@ class StrategyContract:
         assert gained > 3
 
     def test_failures_never_become_best_and_the_search_goes_on(self, make_one: MakeOne) -> None:
-        def score(candidate: Candidate[Bits], generation: int) -> Evaluation:
-            fate = stream(5, "fate", generation, candidate.id).integers(4)
+        def score(proposal: Proposal[Bits], generation: int) -> Evaluation:
+            fate = stream(5, "fate", generation, proposal.candidate.id).integers(4)
             if fate == 0:
-                return one_max(candidate, generation)
+                return one_max(proposal, generation)
             return Evaluation(("failed", "timed_out", "infeasible")[fate - 1], reason="bad luck")
 
         record = MemoryRecord()
@@ -140,8 +140,8 @@ class StrategyContract:
         assert best_of(strategy, state) in complete
 
     def test_while_everything_fails_new_candidates_are_tried(self, make_one: MakeOne) -> None:
-        def score(candidate: Candidate[Bits], generation: int) -> Evaluation:
-            return one_max(candidate, generation) if generation == 3 else Evaluation("failed", reason="no")
+        def score(proposal: Proposal[Bits], generation: int) -> Evaluation:
+            return one_max(proposal, generation) if generation == 3 else Evaluation("failed", reason="no")
 
         _, record = run(make_one(), 4, evaluate=evaluator(score))
         assert [not summary.front for summary in record.generations] == [True, True, True, False]
@@ -149,14 +149,16 @@ class StrategyContract:
         assert len({candidate.genotype for candidate, _ in record.evaluations.values()}) == 16
 
     def test_no_network_is_evaluated_twice_but_the_best(self, make_one: MakeOne) -> None:
-        _, record = run(make_one(offspring=5), 15)
+        strategy = make_one(offspring=5)
+        _, record = run(strategy, 15)
         seen: dict[str, int] = {}
         for (generation, candidate_id), (candidate, evaluation) in record.evaluations.items():
             if not evaluation.evaluated:
                 continue
             if candidate.sentence in seen:
                 assert seen[candidate.sentence] == candidate_id
-                assert candidate_id in {member.id for member in record.generations[generation - 1].front}
+                before = strategy.state_from_json(record.states[generation - 1])
+                assert candidate_id in {number for number, _ in strategy.needed(before)}
             seen[candidate.sentence] = candidate_id
 
     def test_ids_count_from_zero_in_the_order_of_proposal(self, make_one: MakeOne) -> None:
@@ -171,8 +173,8 @@ class StrategyContract:
             make_one(offspring=0)
 
     def test_what_is_small_is_found_where_an_objective_is_minimised(self, make_one: MakeOne) -> None:
-        def score(candidate: Candidate[Bits], generation: int) -> Evaluation:
-            return Evaluation("complete", {"loss": float(sum(candidate.genotype))})
+        def score(proposal: Proposal[Bits], generation: int) -> Evaluation:
+            return Evaluation("complete", {"loss": float(sum(proposal.candidate.genotype))})
 
         strategy = make_one(offspring=6, objective=OBJECTIVES["loss"])
         state, record = run(strategy, 25, evaluate=evaluator(score))

@@ -9,7 +9,7 @@ import numpy as np
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.rng import stream
-from spenser_gee.search import Candidate, Described, Proposal, Space
+from spenser_gee.search import Described, Proposal, Space
 
 Bits = tuple[int, ...]
 
@@ -30,7 +30,14 @@ def toy_space(length: int = 24, infeasible: Callable[[Bits], str | None] = never
         sentence = " ".join(map(str, bits))
         return Described(sentence, f"key {sentence}", infeasible(bits))
 
-    return Space(sample, mutate, describe, list, tuple)
+    def cross(one: Bits, other: Bits, rng: np.random.Generator) -> tuple[Bits, Sequence[str]]:
+        place = int(rng.integers(1, length))
+        return (*one[:place], *other[place:]), (f"cross at {place}",)
+
+    def features(bits: Bits, payload: Any) -> dict[str, float]:
+        return {f"bit {place}": float(bit) for place, bit in enumerate(bits)}
+
+    return Space(sample, mutate, describe, list, tuple, cross, features)
 
 
 def best_of(strategy: Any, state: Any) -> int | None:
@@ -39,29 +46,28 @@ def best_of(strategy: Any, state: Any) -> int | None:
     return front[0].id if front else None
 
 
-def one_max(candidate: Candidate[Bits], generation: int) -> Evaluation:
-    """Ones, plus noise which all candidates of a generation share."""
-    rng = stream(1, "noise", generation)
-    common = float(rng.normal())
-    ones = float(sum(candidate.genotype))
+def one_max(proposal: Proposal[Bits], generation: int) -> Evaluation:
+    """Ones, plus noise which all candidates of a draw share."""
+    common = float(stream(1, "noise", proposal.draw).normal())
+    ones = float(sum(proposal.candidate.genotype))
     return Evaluation("complete", {"fitness": ones + common}, {"parameters": ones})
 
 
 def evaluator(
-    score: Callable[[Candidate[Bits], int], Evaluation] = one_max, order: str = "forward"
+    score: Callable[[Proposal[Bits], int], Evaluation] = one_max, order: str = "forward"
 ) -> Callable[[Sequence[Proposal[Bits]], int], Iterator[tuple[int, Evaluation]]]:
     """An evaluate_generation which also counts its calls in its attribute `made`."""
     made: list[tuple[int, int]] = []
 
     def evaluate(proposals: Sequence[Proposal[Bits]], generation: int) -> Iterator[tuple[int, Evaluation]]:
-        candidates = [proposal.candidate for proposal in proposals]
+        order_of_results = list(range(len(proposals)))
         if order == "backward":
-            candidates.reverse()
+            order_of_results.reverse()
         elif order == "shuffled":
-            np.random.default_rng(generation).shuffle(candidates)
-        for candidate in candidates:
-            made.append((generation, candidate.id))
-            yield candidate.id, score(candidate, generation)
+            np.random.default_rng(generation).shuffle(order_of_results)
+        for proposal in (proposals[at] for at in order_of_results):
+            made.append((generation, proposal.candidate.id))
+            yield proposal.candidate.id, score(proposal, generation)
 
     evaluate.made = made  # type: ignore[attr-defined]
     return evaluate

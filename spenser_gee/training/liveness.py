@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -41,10 +43,20 @@ def dead_reason(output: Output) -> str | None:
         return None
     if not bool(torch.isfinite(output.membrane - output.membrane[:, :1]).all()):
         return NOT_FINITE
-    rates = output.rates.tolist()
-    for number, rate in enumerate(rates, start=1):
-        if rate == 0.0:
+    return constant_layer(output.rates.tolist(), 0.0, SATURATED) or "the outputs are the same for all inputs"
+
+
+def constant_layer(
+    rates: Sequence[float], silent: float, saturated: float, *, but_last: bool = False
+) -> str | None:
+    """Names the first layer of neurons that (almost) never or (almost) always fires, or None.
+
+    rates: spikes per neuron and step, by layer. silent: the largest rate of a layer that never fires. saturated: any larger
+    one is that of a layer that always fires. but_last: whether the last one may.
+    """
+    for number, rate in enumerate(rates[:-1] if but_last else rates, start=1):
+        if rate <= silent:
             return f"silent: lif layer {number} of {len(rates)} never fires"
-        if rate > SATURATED:
+        if rate > saturated:
             return f"saturated: lif layer {number} of {len(rates)} always fires"
-    return "the outputs are the same for all inputs"
+    return None

@@ -12,17 +12,15 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Entry:
-    """A stretch of a training that ends after `step` steps, at `share` (0 to 1) of its budget.
+    """A stretch of a training that ends after `step` steps.
 
-    loss: mean over its steps. accuracy: over its `images`, from the outputs that it was trained on.
+    loss: mean over its steps. accuracy: over its images, from the outputs that it was trained on.
     finite: whether all weights are.
     """
 
     step: int
-    share: float
     loss: float
     accuracy: float
-    images: int
     finite: bool
 
 
@@ -50,25 +48,25 @@ class Meter:
         self._steps += 1
         self._images += images
 
-    def read(self, step: int, share: float) -> list[Entry]:
+    def read(self, step: int) -> list[Entry]:
         """What can be read after this step, oldest first: mostly nothing."""
         if self._steps < self._every:
             return []
-        self._close(step, share)
+        self._close(step)
         return self._oldest(len(self._open) - self._delay)
 
-    def rest(self, step: int, share: float) -> list[Entry]:
+    def rest(self, step: int) -> list[Entry]:
         """All that was not read yet, at the end of the training."""
         if self._steps:
-            self._close(step, share)
+            self._close(step)
         return self._oldest(len(self._open))
 
     def _oldest(self, count: int) -> list[Entry]:
         return [self._open.popleft().entry() for _ in range(count)]
 
-    def _close(self, step: int, share: float) -> None:
+    def _close(self, step: int) -> None:
         values = torch.stack((self._loss, self._right, all_finite(self._parameters).float()))
-        self._open.append(_Reading(step, share, self._steps, self._images, values))
+        self._open.append(_Reading(step, self._steps, self._images, values))
         self._loss.zero_()
         self._right.zero_()
         self._steps = self._images = 0
@@ -77,8 +75,8 @@ class Meter:
 class _Reading:
     """(loss, right answers, finite) of an entry, on their way from the device."""
 
-    def __init__(self, step: int, share: float, steps: int, images: int, values: Tensor) -> None:
-        self._step, self._share, self._steps, self._images = step, share, steps, images
+    def __init__(self, step: int, steps: int, images: int, values: Tensor) -> None:
+        self._step, self._steps, self._images = step, steps, images
         self._values, self._arrived = values, None
         if values.is_cuda:
             self._values = torch.empty(values.shape, pin_memory=True).copy_(values, non_blocking=True)
@@ -89,9 +87,7 @@ class _Reading:
         if self._arrived is not None:
             self._arrived.synchronize()
         loss, right, finite = self._values.tolist()
-        return Entry(
-            self._step, self._share, loss / self._steps, right / self._images, self._images, finite == 1.0
-        )
+        return Entry(self._step, loss / self._steps, right / self._images, finite == 1.0)
 
 
 def all_finite(parameters: Sequence[nn.Parameter]) -> Tensor:

@@ -20,9 +20,8 @@ from spenser_gee.training.losses import decision_values, loss_value, needs_membr
 from spenser_gee.training.meter import Entry, Meter, all_finite
 from spenser_gee.training.mode import PLAIN, Mode, run_network
 from spenser_gee.training.optimisers import make_optimiser, rate_factor
-from spenser_gee.training.rival import Rival
 
-Outcome = Literal["complete", "dead", "not_finite", "timed_out", "abandoned"]
+Outcome = Literal["complete", "dead", "not_finite", "timed_out"]
 
 NO_WEIGHTS = "the weights are not finite"
 
@@ -75,7 +74,6 @@ def train(
     deadline: float = math.inf,
     check_alive_after: int | None = None,
     curve_every: int = 20,
-    rival: Rival | None = None,
     mode: Mode = PLAIN,
     on_step: Callable[[int, float], None] | None = None,
 ) -> TrainingRecord:
@@ -88,7 +86,6 @@ def train(
         check_alive_after: after so many steps, stop with outcome `dead` if the outputs ignore the input.
         curve_every: steps between entries of the curve, which are the only times that a CPU is asked for numbers;
             a GPU is not waited for even then.
-        rival: stop with outcome `abandoned` at an entry of the curve that is too far behind it.
         mode: memory (the batch is cut into chunks that fit; the gradient is the whole batch's) and precision.
         on_step: called with (step, share done), for progress.
     """
@@ -112,8 +109,6 @@ def train(
             if reason := _not_finite(entry):
                 return record("not_finite", f"{reason} at step {entry.step}")
             curve.append((entry.step, entry.loss, entry.accuracy))
-            if rival is not None and (reason := rival.reason_to_give_up(entry)):
-                return record("abandoned", reason)
         return None
 
     while (progress := share()) < 1.0:
@@ -134,9 +129,9 @@ def train(
         step += 1
         if on_step is not None:
             on_step(step, share())
-        if ended := stop(meter.read(step, share())):
+        if ended := stop(meter.read(step)):
             return ended
-    return stop(meter.rest(step, 1.0)) or record("complete")
+    return stop(meter.rest(step)) or record("complete")
 
 
 def _gradients(

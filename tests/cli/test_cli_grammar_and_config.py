@@ -98,6 +98,14 @@ def test_another_grammar_says_which_sizes_to_set(capsys: Captured, tmp_path: Pat
     assert cli_main(capsys, *options, "--set", "search.sizes={layers: [1, 2]}")[0] == 0
 
 
+def test_a_key_that_the_preset_of_mutation_would_ignore(capsys: Captured, tmp_path: Path) -> None:
+    options = ("config", "check", write_tiny(tmp_path), "--set", "search.mutation.add=0.5")
+    code, output, errors = cli_main(capsys, *options)
+    assert (code, output) == (2, "")
+    assert "search.mutation.add: the preset few-changes has no such key" in errors
+    assert cli_main(capsys, *options, "--set", "search.mutation.preset=spenser")[0] == 0
+
+
 def test_every_problem_of_a_configuration_is_told(capsys: Captured, tmp_path: Path) -> None:
     path = write_tiny(tmp_path)
     path.write_text(path.read_text().replace("time_steps: 4", "time_step: 4") + "bogus: 1\n")

@@ -6,7 +6,6 @@ import dataclasses
 import gc
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +26,6 @@ from spenser_gee.initialisation import from_birth
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import LIF, Conv, Dropout, FullyConnected, Layer, MaxPool
 from spenser_gee.phenotype.words.training import Adam, CEMembrane, Flip, Input, MSECount, Shift
-from spenser_gee.training.rival import Rival
 from spenser_gee.training.train import Budget
 
 INNER = Initialisation(generations=1, population=4, steps=1, budget_share=None)
@@ -105,27 +103,6 @@ def test_a_network_that_does_not_end_with_neurons() -> None:
     # Its last lif layer is a hidden one, whatever its rate; what counts are the values of the outputs.
     units = ((Conv(filters=4), LIF(threshold=0.5)), (FullyConnected(units=0),))
     assert run(NetworkSpec(units)).evaluation.status == "complete"
-
-
-def test_abandoned() -> None:
-    # A rival which is always right, and nets that cannot learn so fast.
-    rival = Rival.of_curve([(20, 0.0, 1.0), (60, 0.0, 1.0)], batch_size=16)
-    slow = gene_spec(optimiser=Adam(lr=1e-6))
-    done = run(slow, steps=60, inner=OFF, rival=rival)
-    evaluation = done.evaluation
-    assert evaluation.status == "abandoned"
-    assert re.fullmatch(
-        r"training accuracy 0\.\d\d after 33% of the training; the parent had 1\.00", evaluation.reason
-    )
-    assert evaluation.objectives == {}
-    assert evaluation.cost["training_steps"] == 20
-    assert [entry[0] for entry in evaluation.curve] == [20]
-    assert done.network is None
-    assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
-    # With a rival that it keeps up with, it is what it would be without one.
-    weak = Rival.of_curve([(20, 0.0, 0.1), (60, 0.0, 0.1)], batch_size=16)
-    alone, kept = run(slow, steps=60, inner=OFF), run(slow, steps=60, inner=OFF, rival=weak)
-    assert timeless(alone.evaluation) == timeless(kept.evaluation)
 
 
 def test_timed_out() -> None:

@@ -54,7 +54,6 @@ def payload(path: Path, spec: NetworkSpec, parent: Path | None = None, seed: int
         "seed": seed,
         "save": str(path),
         "parent": None if parent is None else str(parent),
-        "rival": None,
         "effort": 1.0,
     }
     return dict(json.loads(json.dumps(values)))

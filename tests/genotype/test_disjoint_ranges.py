@@ -16,7 +16,7 @@ from search_spaces import TAIL
 
 from spenser_gee.errors import InputError
 from spenser_gee.genotype import (
-    DEFAULT_RATES,
+    RELATIVE_RATES,
     SPENSER_RATES,
     canonicalise,
     genotype_from_sentence,
@@ -123,7 +123,7 @@ def test_samples_and_mutants_round_trip(shape: str, ranges: list[Range], seed: i
     grammar, rng = parse_grammar(SHAPES[shape](ranges)), np.random.default_rng(seed)
     check_round_trip(grammar, 50, seed)
     genotype = sample_genotype(grammar, rng)
-    for rates in (DEFAULT_RATES, SPENSER_RATES) * 10:
+    for rates in (RELATIVE_RATES, SPENSER_RATES) * 10:
         genotype = mutate(genotype, grammar, rates, rng).genotype
         checked(grammar, genotype)
 

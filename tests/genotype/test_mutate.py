@@ -9,7 +9,7 @@ from search_spaces import NASTY_GRAMMAR, SPENSER_GRAMMAR, TAIL
 
 from spenser_gee.errors import InputError
 from spenser_gee.genotype import (
-    DEFAULT_RATES,
+    RELATIVE_RATES,
     SPENSER_RATES,
     Genotype,
     Rates,
@@ -26,7 +26,7 @@ NOTHING = Rates(add=0, duplicate=0, remove=0, unit=0, macro=0)
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
-@pytest.mark.parametrize("rates", [DEFAULT_RATES, SPENSER_RATES], ids=["ours", "spenser"])
+@pytest.mark.parametrize("rates", [RELATIVE_RATES, SPENSER_RATES], ids=["ours", "spenser"])
 def test_two_thousand_mutations_round_trip(name, rates):
     grammar, rng = GRAMMARS[name], np.random.default_rng(21)
     rates = dataclasses.replace(rates, frozen_parts=tuple(n for n in rates.frozen_parts if name == "spenser"))
@@ -39,7 +39,7 @@ def test_two_thousand_mutations_round_trip(name, rates):
         assert canonicalise(child, grammar) == child
         assert genotype_from_sentence(grammar, sentence_of(child, grammar)) == child
         assert bool(mutation.changes) or child == genotype
-        if rates is DEFAULT_RATES:
+        if rates is RELATIVE_RATES:
             assert child != genotype, step
         for part in grammar.parts:
             assert part.minimum <= len(child.parts[part.name]) <= part.maximum
@@ -133,7 +133,7 @@ def test_another_alternative_is_drawn_by_weight_and_never_the_same():
 def test_changes_are_told_in_words():
     grammar = parse_grammar('start: "f" a~1..2 "g" b\na: "x" "=" int{"1", "2"}\nb: "p" "q"~0..1' + TAIL)
     rng, parent = np.random.default_rng(28), genotype_from_sentence(grammar, "f x=1 g p q")
-    seen = {change for _ in range(300) for change in mutate(parent, grammar, DEFAULT_RATES, rng).changes}
+    seen = {change for _ in range(300) for change in mutate(parent, grammar, RELATIVE_RATES, rng).changes}
     assert {
         "a: add unit 1",
         "a: add unit 2, a copy of unit 1",
@@ -181,15 +181,17 @@ def test_the_child_differs_wherever_it_can():
     )
     fixed = parse_grammar('start: "f" a\na: "x" int{"3", "3"}' + TAIL)
     parent = genotype_from_sentence(fixed, "f x 3")
-    assert mutate(parent, fixed, DEFAULT_RATES, rng).genotype == parent
+    assert mutate(parent, fixed, RELATIVE_RATES, rng).genotype == parent
     only_size = parse_grammar('start: "f" a~1..2\na: "x"' + TAIL)
     parent = genotype_from_sentence(only_size, "f x")
-    assert all(len(mutate(parent, only_size, DEFAULT_RATES, rng).genotype.parts["a"]) == 2 for _ in range(20))
+    assert all(
+        len(mutate(parent, only_size, RELATIVE_RATES, rng).genotype.parts["a"]) == 2 for _ in range(20)
+    )
 
 
 def test_the_same_stream_gives_the_same_child():
     _, (parent,) = parents(1, 32)
-    children = [mutate(parent, SPENSER_GRAMMAR, DEFAULT_RATES, np.random.default_rng(7)) for _ in range(2)]
+    children = [mutate(parent, SPENSER_GRAMMAR, RELATIVE_RATES, np.random.default_rng(7)) for _ in range(2)]
     assert children[0] == children[1]
 
 
@@ -200,5 +202,5 @@ def test_impossible_rates_are_refused(bad):
 
 
 def test_a_parent_with_missing_genes_is_repaired_not_crashed():
-    child = mutate(Genotype({}), SPENSER_GRAMMAR, DEFAULT_RATES, np.random.default_rng(1)).genotype
+    child = mutate(Genotype({}), SPENSER_GRAMMAR, RELATIVE_RATES, np.random.default_rng(1)).genotype
     assert genotype_from_sentence(SPENSER_GRAMMAR, sentence_of(child, SPENSER_GRAMMAR))

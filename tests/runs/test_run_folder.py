@@ -27,7 +27,16 @@ from spenser_gee.runs import queries
 from spenser_gee.runs.database import SCHEMA_VERSION, transaction
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import evaluations_csv, summarise
-from spenser_gee.search import Candidate, Frame, GenerationSummary, OnePlusLambda, Standing, Stops, run_search
+from spenser_gee.search import (
+    Candidate,
+    Frame,
+    GenerationSummary,
+    OnePlusLambda,
+    Proposal,
+    Standing,
+    Stops,
+    run_search,
+)
 from spenser_gee.search.record import MemoryRecord
 
 CONFIG = {"seed": 3, "search": {"offspring": 4, "rate": 1e-3, "name": "é"}, "list": [1, None, True]}
@@ -187,7 +196,7 @@ def toy_search(run: RunFolder | None, generations: int, stop_after: int | None =
 
     left = stop_after
 
-    def score(who: Candidate[Any], generation: int) -> Evaluation:
+    def score(who: Proposal[Any], generation: int) -> Evaluation:
         nonlocal left
         if left is not None:
             left -= 1
@@ -222,7 +231,7 @@ def test_an_interrupted_search_resumed_from_its_folder_equals_the_uninterrupted(
         assert history == [
             (s.generation, s.front[0].latest["fitness"], s.means["fitness"]) for s in memory.generations
         ]
-        assert summarise(run).to_dict()["best"]["fitness"] == expected.elite.mean
+        assert summarise(run).to_dict()["best"]["fitness"] == expected.elite.mean("fitness")
 
 
 # The summary and the table.

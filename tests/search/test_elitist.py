@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.search import Candidate, Frame, MemoryRecord, OnePlusLambda, RandomSearch, Stops, run_search
-from spenser_gee.search.elitist import Elite, select
+from spenser_gee.search.elitist import select
+from spenser_gee.search.members import Member
 from spenser_gee.search.strategy import taken_over
 from spenser_gee.testing.toy_space import Bits, best_of, evaluator, one_max, toy_space
 
@@ -24,38 +25,44 @@ def complete(fitness: float) -> Evaluation:
 
 
 FAILED = Evaluation("failed", reason="crash")
-PARENT = Elite(candidate(0), (5.0, 7.0), 3)
 NOW = 4
+
+
+def member(number: int, scores: tuple[float, ...], trained: int) -> Member[Bits]:
+    return Member(candidate(number), tuple({"fitness": score} for score in scores), {}, trained, trained)
+
+
+PARENT = member(0, (5.0, 7.0), 3)
 
 
 def test_a_better_newcomer_replaces_the_parent() -> None:
     evaluated = [(candidate(0), complete(5.0)), (candidate(1), complete(6.0)), (candidate(2), complete(8.0))]
-    assert select(PARENT, evaluated, NOW) == Elite(candidate(2), (8.0,), NOW)
+    assert select(PARENT, evaluated, NOW) == member(2, (8.0,), NOW)
 
 
 def test_an_equal_newcomer_replaces_the_parent_and_the_first_of_equals_wins() -> None:
     evaluated = [(candidate(2), complete(5.0)), (candidate(0), complete(5.0)), (candidate(1), complete(5.0))]
-    assert select(PARENT, evaluated, NOW) == Elite(candidate(1), (5.0,), NOW)
+    assert select(PARENT, evaluated, NOW) == member(1, (5.0,), NOW)
 
 
 def test_the_parent_stays_by_its_fitness_on_this_draw_however_lucky_it_was() -> None:
-    lucky = Elite(candidate(0), (99.0,), 3)
+    lucky = member(0, (99.0,), 3)
     stays = [(candidate(0), complete(5.0)), (candidate(1), complete(4.9))]
     goes = [(candidate(0), complete(5.0)), (candidate(1), complete(5.1))]
-    assert select(lucky, stays, NOW) == Elite(candidate(0), (99.0, 5.0), NOW)
-    assert select(lucky, goes, NOW) == Elite(candidate(1), (5.1,), NOW)
+    assert select(lucky, stays, NOW) == member(0, (99.0, 5.0), NOW)
+    assert select(lucky, goes, NOW) == member(1, (5.1,), NOW)
 
 
 def test_a_parent_whose_evaluation_fails_is_compared_by_its_mean() -> None:
     assert select(PARENT, [(candidate(0), FAILED), (candidate(1), complete(5.9))], NOW) == PARENT
     assert select(PARENT, [(candidate(0), FAILED), (candidate(1), FAILED)], NOW) == PARENT
     replaced = select(PARENT, [(candidate(0), FAILED), (candidate(1), complete(6.0))], NOW)
-    assert replaced == Elite(candidate(1), (6.0,), NOW)
+    assert replaced == member(1, (6.0,), NOW)
 
 
 def test_an_evaluation_taken_over_from_another_draw_does_not_compete() -> None:
     evaluated = [(candidate(0), complete(5.0)), (candidate(9), taken_over(complete(50.0), 3))]
-    assert select(PARENT, evaluated, NOW) == Elite(candidate(0), (5.0, 7.0, 5.0), NOW)
+    assert select(PARENT, evaluated, NOW) == member(0, (5.0, 7.0, 5.0), NOW)
 
 
 def test_without_parent_and_complete_evaluations_there_is_no_elite() -> None:
@@ -77,14 +84,16 @@ def test_selection_against_a_plain_maximum(newcomers: list[int | None], parent: 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=10))
 def test_mean_and_standard_error_against_the_standard_library(scores: list[float]) -> None:
-    elite = Elite(candidate(0), tuple(scores), 0)
-    assert elite.mean == pytest.approx(statistics.mean(scores), abs=1e-9)
+    elite = member(0, tuple(scores), 0)
+    assert elite.mean("fitness") == pytest.approx(statistics.mean(scores), abs=1e-9)
     expected = statistics.stdev(scores) / len(scores) ** 0.5
-    assert elite.standard_error == pytest.approx(expected, abs=1e-9)
+    assert elite.standard_error("fitness") == pytest.approx(expected, abs=1e-9)
 
 
-def test_one_evaluation_has_no_standard_error() -> None:
-    assert Elite(candidate(0), (1.0,), NOW).standard_error is None
+def test_the_standard_error_of_one_evaluation_is_what_it_measured() -> None:
+    assert member(0, (1.0,), NOW).standard_error("fitness") is None
+    measured = Evaluation("complete", {"fitness": 1.0}, errors={"fitness": 0.25})
+    assert Member.of(candidate(0), measured, NOW, NOW).standard_error("fitness") == 0.25
 
 
 def test_one_plus_lambda_makes_mutants_of_the_parent() -> None:
@@ -132,7 +141,7 @@ def test_the_parent_is_evaluated_again_in_every_generation_on_its_draw() -> None
     best = best_of(strategy, state)
     scores = [e.objectives["fitness"] for (_, i), (_, e) in sorted(record.evaluations.items()) if i == best]
     assert state.elite is not None
-    assert state.elite.scores == tuple(scores)
+    assert [values["fitness"] for values in state.elite.values] == scores
     for before, after in zip(record.generations, record.generations[1:], strict=False):
         assert (after.generation, before.front[0].id) in record.evaluations
         chosen = record.evaluations[after.generation, after.front[0].id][1]

@@ -16,6 +16,7 @@ from spenser_gee.search import (
     Frame,
     MemoryRecord,
     OnePlusLambda,
+    Proposal,
     RandomSearch,
     Stops,
     make_strategy,
@@ -58,8 +59,8 @@ def test_a_space_without_a_feasible_network_is_not_taken_for_an_exhausted_one() 
     assert (said, len(record.generations)) == ([], 4)
 
 
-def zeros(candidate: Candidate[Bits], generation: int) -> Evaluation:
-    return Evaluation("complete", {"loss": float(sum(candidate.genotype))})
+def zeros(proposal: Proposal[Bits], generation: int) -> Evaluation:
+    return Evaluation("complete", {"loss": float(sum(proposal.candidate.genotype))})
 
 
 @pytest.mark.parametrize("make", [OnePlusLambda, RandomSearch])

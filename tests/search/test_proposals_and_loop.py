@@ -142,7 +142,7 @@ def test_a_record_of_another_search_is_refused() -> None:
 def test_an_evaluator_that_forgets_a_candidate_is_a_bug() -> None:
     def forgetful(proposals: Sequence[Proposal[Bits]], generation: int) -> Iterator[tuple[int, Evaluation]]:
         for proposal in proposals[1:]:
-            yield proposal.candidate.id, one_max(proposal.candidate, generation)
+            yield proposal.candidate.id, one_max(proposal, generation)
 
     with pytest.raises(RuntimeError, match=r"no evaluation came for candidates \[0\]"):
         run_search(OnePlusLambda(Frame(toy_space(), 1, 4)), forgetful, MemoryRecord(), stops=Stops(1))

@@ -10,12 +10,20 @@ import pytest
 from spenser_gee.search import STRATEGIES, Frame, make_strategy
 from spenser_gee.testing.strategy import Make, StrategyContract
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{kind: {"kind": kind} for kind in STRATEGIES},
+    "merit": {"kind": "evolution", "survival": "merit", "population": 10, "crossover": 0.5, "immigrants": 1},
+    "duel": {"kind": "evolution", "population": 6, "tournament": 3, "duel": True},
+    "trees": {"kind": "evolution", "population": 8, "screen": 6},
+}
 
-@pytest.mark.parametrize("kind", STRATEGIES)
+
+@pytest.mark.parametrize("variant", VARIANTS)
 class TestStrategies(StrategyContract):
     @pytest.fixture
-    def make(self, kind: str) -> Make:
-        return lambda frame: make_strategy(STRATEGIES[kind].settings(), frame)
+    def make(self, variant: str) -> Make:
+        values = VARIANTS[variant]
+        return lambda frame: make_strategy(STRATEGIES[values["kind"]].settings(**values), frame)
 
 
 class TestOnePlusLambdaFromAStart(StrategyContract):

@@ -59,7 +59,6 @@ def evaluations(
         "sentence": "",
         "seed": 1,
         "parent": None,
-        "rival": None,
         "effort": 1.0,
     }
     jobs = [Job(number, {**payload, "save": str(folder / f"{number}")}) for number in range(count)]

@@ -35,6 +35,8 @@ TINY: dict[str, Any] = {
         "steps": 1,
         "budget_share": None,
         "guard_batches": 1,
+        # So that a run that goes on needs the weights of its parents.
+        "inherit": "weights",
     },
     "training": {"steps": 6},
     "final": {"epochs": 1},

@@ -15,7 +15,6 @@ from spenser_gee.network.build import SpikingNetwork
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.training import Adam, Clip
 from spenser_gee.training.mode import PLAIN, Mode
-from spenser_gee.training.rival import Point, Rival
 from spenser_gee.training.train import Budget, TrainingRecord, train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA GPU")
@@ -24,7 +23,7 @@ CLIPPED = gene_spec(optimiser=Adam(lr=0.01), clip=Clip(1.0))
 
 
 def trained(
-    spec: NetworkSpec, steps: int, rival: Rival | None = None, mode: Mode = PLAIN, strict: bool = False
+    spec: NetworkSpec, steps: int, mode: Mode = PLAIN, strict: bool = False
 ) -> tuple[SpikingNetwork, TrainingRecord]:
     """On one batch that lies on the device. strict: an operation that waits for the device is an error."""
     generator = torch.Generator().manual_seed(0)
@@ -36,9 +35,7 @@ def trained(
     train(network, spec, batches, lambda x: x, Budget(steps=3), curve_every=1, mode=mode)
     torch.cuda.set_sync_debug_mode("error" if strict else "default")
     try:
-        record = train(
-            network, spec, batches, lambda x: x, Budget(steps=steps), curve_every=5, rival=rival, mode=mode
-        )
+        record = train(network, spec, batches, lambda x: x, Budget(steps=steps), curve_every=5, mode=mode)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return network, record
@@ -49,14 +46,6 @@ def test_nothing_waits_for_the_device(mode: Mode) -> None:
     _, record = trained(CLIPPED, 32, mode=mode, strict=True)
     assert record.outcome == "complete"
     assert [step for step, _, _ in record.curve] == [5, 10, 15, 20, 25, 30, 32]
-
-
-def test_a_training_is_given_up_one_entry_later() -> None:
-    rival = Rival((Point(0.1, 1.0, 10**6),))
-    slow = gene_spec(optimiser=Adam(lr=1e-7))
-    _, record = trained(slow, 40, rival)
-    # The entry at step 15 is past the first look; it is read when that at step 20 closes.
-    assert (record.outcome, record.steps, record.curve[-1][0]) == ("abandoned", 20, 15)
 
 
 def test_weights_that_are_not_finite_are_found() -> None:
