@@ -16,7 +16,7 @@ class GenerationSummary:
 
     front: after it, see `Progress`. means: of each objective over the complete evaluations made in this generation,
     the re-evaluations included (empty: there was none). evaluations: how many were made. counts: candidates of each
-    status, redraws, and those taken over ("duplicate"). seconds: wall-clock time.
+    status, redraws, those taken over ("duplicate"), and finalists trained longer ("finals"). seconds: wall-clock time.
     """
 
     generation: int
@@ -25,6 +25,11 @@ class GenerationSummary:
     evaluations: int
     counts: Mapping[str, int]
     seconds: float
+
+    @property
+    def finals(self) -> int:
+        """How many finalists were trained longer in it; 0: it is an ordinary generation."""
+        return self.counts.get("finals", 0)
 
 
 class Record(Protocol):
