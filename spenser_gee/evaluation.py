@@ -30,7 +30,7 @@ class Evaluation:
     objectives: the declared figures of merit, all of them finite; there are some if and only if complete.
     errors: of those figures that have one: standard errors, and half the interquartile range of a latency.
     measures: other figures of interest, such as the loss.
-    cost: what it took: seconds of each phase, parameters, steps, ...
+    cost: what it took: seconds of each phase, parameters, steps, ...; "effort": how many times the budget (else once).
     reason: one line on why it is not complete, or on where it was taken from.
     curve: of the training: (step, mean loss, accuracy) since the entry before.
     inner: one row for each generation of the inner search.
@@ -62,6 +62,11 @@ class Evaluation:
             raise ValueError("an evaluation has objectives if and only if it is complete")
         if not all(math.isfinite(value) for value in self.objectives.values()):
             raise ValueError("the objectives of a complete evaluation are finite")
+
+    @property
+    def effort(self) -> float:
+        """How many times the budget it might spend."""
+        return self.cost.get("effort", 1.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able values."""

@@ -43,6 +43,11 @@ class Objective:
         return float(figures[self.name] if self.of is None else self.of(figures))
 
 
+def figure(value: float) -> str:
+    """The value of an objective: a share or a loss with four digits, a large count as a whole number."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+
+
 FITNESS = Objective("fitness", unit="accuracy")
 
 OBJECTIVES: dict[str, Objective] = {

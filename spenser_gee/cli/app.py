@@ -60,6 +60,10 @@ ConfigFile = Annotated[Path, _argument("A YAML file, for example configs/digits.
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; 0 = in this process.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
+CandidateId = Annotated[
+    int | None,
+    typer.Option("--candidate", metavar="ID", help="Another candidate of the run than the best.", min=0),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
@@ -189,7 +193,7 @@ def show(
 def compare(
     paths: Annotated[
         list[Path],
-        _argument("Run folders; the first one's best is the reference.", "RUN..."),
+        _argument("Run folders, or RUN:ID for a candidate of one; the first one is the reference.", "RUN..."),
     ],
     backbones: Annotated[
         list[Path] | None, _option("Hand-designed networks: .net files, or a pattern of them.")
@@ -226,9 +230,9 @@ def compare(
     from spenser_gee.cli.compare import budget_of, compare_command, sorted_paths
     from spenser_gee.comparison.request import Assessed, Request
 
-    runs, sentences = sorted_paths([*paths, *(backbones or [])])
+    evolved, sentences = sorted_paths([*paths, *(backbones or [])])
     request = Request(
-        runs,
+        evolved,
         sentences,
         out,
         seeds,
@@ -261,6 +265,7 @@ def report(
 @app.command()
 def train(
     what: Annotated[Path, _argument("A run folder, or a hand-written sentence.", "RUN|NET")],
+    candidate: CandidateId = None,
     config: Annotated[
         Path | None, _option("Configuration for a sentence: its data and grammar.", "--config")
     ] = None,
@@ -274,10 +279,12 @@ def train(
     seed: Seed = None,
     json_: Json = False,
 ) -> None:
-    """Train a run's best network anew, or a hand-written one, on all of Train, and test it once."""
+    """Train a run's best network anew, another candidate, or a hand-written one, on all of Train, and test it once."""
     from spenser_gee.cli.training import train_command
 
-    train_command(what, config, epochs, out, _overrides(settings, device, None, seed), data_root, json_)
+    train_command(
+        what, candidate, config, epochs, out, _overrides(settings, device, None, seed), data_root, json_
+    )
 
 
 @app.command()
@@ -286,6 +293,7 @@ def export(
     format_: Annotated[
         str, typer.Option("--format", help="nir (one file), or state-dict (a folder: PyTorch and snnTorch).")
     ],
+    candidate: CandidateId = None,
     out: Annotated[
         Path | None, _output("What to write; by default beside the weights.", "--out", "-o")
     ] = None,
@@ -298,7 +306,7 @@ def export(
     """Write a trained network for other programs: NIR, or PyTorch with snnTorch."""
     from spenser_gee.cli.export import export_command
 
-    export_command(what, format_, out, dt, subtract)
+    export_command(what, candidate, format_, out, dt, subtract)
 
 
 @grammar_app.command("check")

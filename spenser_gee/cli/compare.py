@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import sys
 import time
@@ -12,22 +13,19 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from spenser_gee.cli.console import duration, output, print_json, say
+from spenser_gee.cli.console import WIDTH, duration, output, print_json, say
 from spenser_gee.cli.progress import ProgressReporter, outcome, started_bar
 from spenser_gee.comparison.compare import compare
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.ground import Ground
 from spenser_gee.comparison.recipes import Arm
-from spenser_gee.comparison.request import Allowance, BudgetKind, Request
+from spenser_gee.comparison.request import Allowance, BudgetKind, Evolved, Request
 from spenser_gee.comparison.results import Against, ArmResults, ContenderResults, Results
 from spenser_gee.comparison.schedule import Key
 from spenser_gee.comparison.statistics import Interval
 from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.streams import keep_going
-
-# Of the table where there is no terminal, or a narrow one: a wrapped table cannot be read.
-WIDTH = 140
 
 
 def compare_command(request: Request, overrides: Sequence[str], data_root: str | None, as_json: bool) -> int:
@@ -49,14 +47,24 @@ def compare_command(request: Request, overrides: Sequence[str], data_root: str |
     return 0 if complete else 1
 
 
-def sorted_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """(run folders, sentences). A shell expands `--backbones *.net` into many words, of which the option takes the
+# The folder of a run, and a candidate of it.
+_CANDIDATE = re.compile(r"(?P<run>.+):(?P<candidate>[0-9]+)", re.DOTALL)
+
+
+def sorted_paths(paths: Sequence[Path]) -> tuple[list[Evolved], list[Path]]:
+    """(networks of runs, sentences). A shell expands `--backbones *.net` into many words, of which the option takes the
     first: what is a file is a backbone wherever it stands. A pattern that no shell has expanded is expanded here."""
     found = [match for path in paths for match in _expanded(path)]
     runs = [path for path in found if path.suffix != ".net"]
     if not runs:
         raise input_error("compare", "no run folder among its arguments", "Name one: compare runs/NAME.")
-    return runs, [path for path in found if path.suffix == ".net"]
+    return [_evolved(path) for path in runs], [path for path in found if path.suffix == ".net"]
+
+
+def _evolved(path: Path) -> Evolved:
+    """A run folder, or RUN:ID, unless there is a folder of that very name."""
+    named = None if path.exists() else _CANDIDATE.fullmatch(str(path))
+    return Evolved(Path(named["run"]), int(named["candidate"])) if named else Evolved(path)
 
 
 def _expanded(path: Path) -> list[Path]:

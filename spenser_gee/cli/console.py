@@ -14,6 +14,9 @@ from rich.text import Text
 errors = Console(stderr=True, highlight=False, emoji=False)
 output = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
 
+# Of a table where there is no terminal, or a narrow one: a wrapped table cannot be read.
+WIDTH = 140
+
 
 def say(text: str, style: str | None = None) -> None:
     """A line for the person, on stderr."""
@@ -32,11 +35,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def figure(value: float) -> str:
-    """The value of an objective: a share or a loss with four digits, a large count as a whole number."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
 
 
 def duration(seconds: float) -> str:

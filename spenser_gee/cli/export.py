@@ -9,6 +9,7 @@ from spenser_gee.errors import input_error, nearest
 from spenser_gee.export.nir_file import DT, write_nir
 from spenser_gee.export.nir_neurons import SUBTRACT
 from spenser_gee.export.state_dict import write_state_dict
+from spenser_gee.runs.queries import candidate
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.streams import keep_going
 from spenser_gee.training.saved import load_network
@@ -17,7 +18,12 @@ FORMATS = ("nir", "state-dict")
 
 
 def export_command(
-    what: Path, format_: str, out: Path | None, dt: float | None, subtract: str | None
+    what: Path,
+    candidate_id: int | None,
+    format_: str,
+    out: Path | None,
+    dt: float | None,
+    subtract: str | None,
 ) -> None:
     """See `app.export`."""
     keep_going()
@@ -29,13 +35,15 @@ def export_command(
         raise input_error(f"--subtract {subtract}", problem)
     if format_ != "nir" and (dt is not None or subtract is not None):
         raise input_error(f"--format {format_}", "--dt and --subtract are for --format nir only")
-    source = _weights(what)
+    source = _weights(what) if candidate_id is None else _weights_of(what, candidate_id)
+    # Of a candidate, in the run's folder: what lies beside its weights goes with them.
+    place = source.parent / source.stem if candidate_id is None else what / f"candidate-{candidate_id}"
     saved = load_network(source)
     if format_ == "nir":
-        target = out or source.with_suffix(".nir")
+        target = out or place.with_name(f"{place.name}.nir")
         remarks = write_nir(saved, source, target, DT if dt is None else dt, subtract)
     else:
-        target = out or source.with_name(f"{source.stem}-pytorch")
+        target = out or place.with_name(f"{place.name}-pytorch")
         remarks = write_state_dict(saved, source, target)
     for remark in remarks:
         say(remark)
@@ -51,3 +59,19 @@ def _weights(what: Path) -> Path:
             if path.is_file():
                 return path
     raise input_error(str(what), "the run has no trained network yet", "Wait for its first generation.")
+
+
+def _weights_of(what: Path, candidate_id: int) -> Path:
+    """The file of a candidate's newest training in its search."""
+    if not what.is_dir():
+        raise input_error(f"--candidate {candidate_id}", f"only a run has candidates, and {what} is none")
+    with RunFolder.open(what) as folder:
+        candidate(folder, candidate_id)
+        found = folder.newest_weights(candidate_id)
+    if found is None:
+        raise input_error(
+            f"{what}: candidate {candidate_id}",
+            "its weights are not kept: a run keeps those that its search still needs",
+            f"Train it anew: train {what} --candidate {candidate_id}, and export the file that this writes.",
+        )
+    return found

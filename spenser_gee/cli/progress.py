@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from spenser_gee.cli.console import duration, errors, figure, say
+from spenser_gee.cli.console import duration, errors, say
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.objective import FITNESS, Objective
+from spenser_gee.objective import FITNESS, Objective, figure
 from spenser_gee.search import Candidate, GenerationSummary
 
 # The share of the final training after which a line is written where there is no terminal.
@@ -49,6 +49,7 @@ class ProgressReporter:
         self._best: float | None = None
         self._objective = FITNESS
         self._estimated = False
+        self._effort: float | None = None
         self._final_shown = 0.0
 
     def __enter__(self) -> ProgressReporter:
@@ -72,6 +73,8 @@ class ProgressReporter:
     def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
         """See `Reporter.candidate`."""
         self._done += 1
+        if evaluation.evaluated:
+            self._effort = evaluation.effort
         objective = self._objective
         if evaluation.status == "complete":
             value = evaluation.objectives[objective.name]
@@ -110,13 +113,18 @@ class ProgressReporter:
 
     def generation(self, summary: GenerationSummary) -> None:
         """See `Reporter.generation`."""
+        effort, self._effort = self._effort, None
         if not summary.front:
             say(f"generation {summary.generation}: no candidate was complete")
             return
         best, name = summary.front[0], self._objective.name
         mean = f", mean {figure(summary.means[name])}" if summary.means else ""
+        which = f"generation {summary.generation}"
+        if summary.finals:
+            longer = f", {effort:g} x the training" if effort is not None else ""
+            which = f"finals: {summary.finals} networks{longer}"
         say(
-            f"generation {summary.generation}: best {figure(best.latest[name])} (candidate {best.id})"
+            f"{which}: best {figure(best.latest[name])} (candidate {best.id})"
             f"{mean}, {duration(summary.seconds)}",
             style="bold",
         )

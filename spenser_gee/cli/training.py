@@ -1,4 +1,4 @@
-"""`train`: a run's best network anew, or a hand-written one."""
+"""`train`: a run's best network anew, or another of its candidates, or a hand-written one."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from spenser_gee.streams import keep_going
 
 def train_command(
     what: Path,
+    candidate_id: int | None,
     config_path: Path | None,
     epochs: int | None,
     out: Path | None,
@@ -38,30 +39,34 @@ def train_command(
         if config_path is not None:
             raise input_error(f"--config {config_path}", "a run folder has its own configuration")
         with RunFolder.open(what) as folder:
-            best = best_candidate(folder)
-            if best is None:
+            number = best_candidate(folder) if candidate_id is None else candidate_id
+            if number is None:
                 raise input_error(str(what), "the run has no complete candidate to train")
-            grammar, sentence = grammar_of(folder, config_of(folder)), candidate(folder, best).sentence
+            grammar, sentence = grammar_of(folder, config_of(folder)), candidate(folder, number).sentence
             recorded = None if chooses_data(overrides) else folder.data_record()
         config = changed_config(what, overrides)
-        genotype = genotype_from_sentence(grammar, sentence, f"{what}: best")
+        name = f"{what}: candidate {number}"
+        genotype = genotype_from_sentence(grammar, sentence, name)
     else:
+        if candidate_id is not None:
+            raise input_error(f"--candidate {candidate_id}", f"only a run has candidates, and {what} is none")
         if config_path is None:
             raise input_error(
                 str(what), "a sentence needs --config CONFIG for its data and grammar, or name a run folder"
             )
         config = load_config(config_path, overrides)
         grammar = open_grammar(config.grammar)
+        name = str(what)
         genotype = read_sentence(what, grammar)
         config = config.model_copy(update={"search": config.search.model_copy(update={"start": None})})
-    target = out or _target(what)
+    target = out or _target(what, candidate_id)
     _require_writable(target)
     setup = set_up(config, grammar, data_root)
     require_same(recorded, setup.identity, str(what))
     passes = epochs if epochs is not None else config.final.epochs
-    say(f"training {what} for {passes} epochs on {setup.data.name}, {setup.device}; weights to {target}")
+    say(f"training {name} for {passes} epochs on {setup.data.name}, {setup.device}; weights to {target}")
     with ProgressReporter() as reporter:
-        result = retrain(setup, genotype, str(what), passes, target, reporter.final)
+        result = retrain(setup, genotype, name, passes, target, reporter.final)
     if as_json:
         print_json(result)
         return
@@ -85,5 +90,7 @@ def _require_writable(target: Path) -> None:
         ) from None
 
 
-def _target(what: Path) -> Path:
-    return RunPaths(what).retrained_weights if what.is_dir() else Path(f"{what.stem}.safetensors")
+def _target(what: Path, candidate_id: int | None) -> Path:
+    return (
+        RunPaths(what).retrained_weights(candidate_id) if what.is_dir() else Path(f"{what.stem}.safetensors")
+    )

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from spenser_gee.comparison.collect import all_finished, collect
-from spenser_gee.comparison.contenders import Contender, backbone, entrants, evolved_contenders
+from spenser_gee.comparison.contenders import (
+    Contender,
+    backbone,
+    candidate_contender,
+    entrants,
+    evolved_contenders,
+)
 from spenser_gee.comparison.finished import Finished
 from spenser_gee.comparison.folder import ComparisonFolder, Definition
 from spenser_gee.comparison.ground import Ground, prepare_ground
@@ -69,8 +75,13 @@ def compare(
 
 def _evolved(request: Request) -> list[Contender]:
     found: list[Contender] = []
-    for number, run in enumerate(request.runs, start=1):
-        found += evolved_contenders(run, "evolved" if number == 1 else f"evolved-{number}")
+    for each in request.evolved:
+        number = request.runs.index(each.run) + 1
+        name = "evolved" if number == 1 else f"evolved-{number}"
+        if each.candidate is None:
+            found += evolved_contenders(each.run, name)
+        else:
+            found.append(candidate_contender(each.run, each.candidate, f"{name}-candidate-{each.candidate}"))
     return found
 
 

@@ -74,6 +74,13 @@ def evolved_contenders(path: Path, name: str, *, kind: Kind = "evolved") -> list
     return found
 
 
+def candidate_contender(path: Path, number: int, name: str) -> Contender:
+    """A candidate of a run. Raises InputError for an unknown one."""
+    with RunFolder.open(path) as folder:
+        grammar = grammar_of(folder, config_of(folder))
+        return replace(_of_candidate(folder, grammar, number, name, "evolved", path), search=_spent(folder))
+
+
 def _spent(folder: RunFolder) -> SearchCost:
     """What a whole search took. Equal evaluations need not be equal steps: dead candidates are given up early."""
     costs = [each.cost for each in evaluations(folder) if each.evaluated]

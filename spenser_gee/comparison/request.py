@@ -32,17 +32,25 @@ class Assessed:
 
 
 @dataclass(frozen=True)
+class Evolved:
+    """A network of a run. run: its folder. candidate: its id; None: the best."""
+
+    run: Path
+    candidate: int | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     """What is to be compared.
 
-    runs: folders; the first one's configuration says data, workers and settings. backbones: files, read with
+    evolved: networks of runs; the first one's configuration says data, workers and settings. backbones: files, read with
     `grammar` (None: the shipped one, which can say every network). seeds: trainings of each contender with each
     recipe. budget: None: as many epochs as the run's final training had. random: how many random searches, each of as
     many evaluations as the first run made. common: whether there is the second arm. timeout: seconds after which one
     training is given up.
     """
 
-    runs: Sequence[Path]
+    evolved: Sequence[Evolved]
     backbones: Sequence[Path]
     out: Path
     seeds: int = 5
@@ -52,3 +60,8 @@ class Request:
     grammar: Path | None = None
     timeout: float | None = None
     assessed: Assessed = Assessed()
+
+    @property
+    def runs(self) -> tuple[Path, ...]:
+        """The folders, each once."""
+        return tuple(dict.fromkeys(each.run for each in self.evolved))

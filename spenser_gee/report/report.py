@@ -18,6 +18,7 @@ from spenser_gee.report.run.architecture import architecture_section
 from spenser_gee.report.run.evolution import evolution_section
 from spenser_gee.report.run.failures import failures_section
 from spenser_gee.report.run.family import family_section
+from spenser_gee.report.run.front import front_section
 from spenser_gee.report.run.inner_search import inner_search_section
 from spenser_gee.report.run.overview import overview_section, repeat_section
 from spenser_gee.report.run.preferences import preferences_section
@@ -51,6 +52,7 @@ def write_report(
         makers: dict[str, Callable[[], Iterable[Section | None]]] = {
             "overview": lambda: [overview_section(folder)],
             "evolution": lambda: [evolution_section(folder)],
+            "front": lambda: [front_section(folder)],
             "architecture": lambda: [architecture_section(folder)],
             "activity": lambda: activity_sections(folder, data_root),
             "family": lambda: [family_section(folder)],

@@ -68,8 +68,8 @@ def _unwritable(folder: Path, error: OSError) -> Exception:
 def scalars(run: RunFolder) -> Iterator[Scalar]:
     """Every value of a run that TensorBoard can draw.
 
-    fitness/*, candidates/*: by generation. best/*: the training of the best network in its last evaluation, by step.
-    inner/*: its first inner search, by CMA-ES generation. final/*: the final training, by step, and its test.
+    fitness/*, finals/*, candidates/*: by generation. best/*: the training of the best network in its last evaluation,
+    by step. inner/*: its first inner search, by CMA-ES generation. final/*: the final training, by step, and its test.
     """
     yield from _generations(run)
     best = best_candidate(run)
@@ -85,7 +85,8 @@ def _generations(run: RunFolder) -> Iterator[Scalar]:
         step, time = row.generation, row.recorded
         for tag, value in (("best", row.best_mean), ("mean", row.mean_value)):
             if value is not None:
-                yield Scalar(f"fitness/{tag}", value, step, time)
+                # Of another budget: not on the same curve.
+                yield Scalar(f"{'finals' if row.finals else 'fitness'}/{tag}", value, step, time)
         for status, count in row.counts.items():
             yield Scalar(f"candidates/{status}", count, step, time)
 

@@ -27,6 +27,8 @@ class RunPaths:
         self.best_weights = path / "best.safetensors"
         self.last_weights = path / "last.safetensors"
         self.final_weights = path / "final.safetensors"
-        # The best, trained anew from its birth by `train`.
-        self.retrained_weights = path / "retrained.safetensors"
         self.report_file = path / "report.html"
+
+    def retrained_weights(self, candidate: int | None) -> Path:
+        """Of a candidate (None: the best) that `train` trained anew from its birth."""
+        return self.path / f"retrained{'' if candidate is None else f'-{candidate}'}.safetensors"

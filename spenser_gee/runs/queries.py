@@ -107,6 +107,11 @@ class RecordedEvaluation:
         return _first(self.objectives)
 
     @property
+    def effort(self) -> float:
+        """How many times the budget it might spend."""
+        return self.cost.get("effort", 1.0)
+
+    @property
     def own_value(self) -> float | None:
         """The value, where it was measured on this very network."""
         return self.value if self.evaluated else None
@@ -216,9 +221,11 @@ def candidates(run: RunFolder) -> list[RecordedCandidate]:
 
 def candidate(run: RunFolder, number: int) -> RecordedCandidate:
     """One of them. Raises InputError for an unknown id."""
-    found = _read(run, RecordedCandidate, f"{_CANDIDATES} WHERE id = ?", number)
+    last = run.rows("SELECT max(id) AS id FROM candidates")[0]["id"]
+    # SQLite refuses larger integers than its own.
+    known = last is not None and number <= last
+    found = _read(run, RecordedCandidate, f"{_CANDIDATES} WHERE id = ?", number) if known else []
     if not found:
-        last = run.rows("SELECT max(id) AS id FROM candidates")[0]["id"]
         known = "there is none yet" if last is None else f"ids go from 0 to {last}"
         raise input_error(str(run.path), f"no candidate {number}: {known}")
     return found[0]

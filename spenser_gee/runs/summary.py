@@ -10,9 +10,12 @@ from typing import Any
 
 from spenser_gee.errors import printable
 from spenser_gee.evaluation import STATUSES
+from spenser_gee.objective import Objective
 from spenser_gee.runs import queries
+from spenser_gee.runs.origin import config_of
 from spenser_gee.runs.queries import Final, RecordedEvaluation, RecordedGeneration
 from spenser_gee.runs.store import RunFolder
+from spenser_gee.search.strategy import Standing
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,24 @@ class Best:
 
 
 @dataclass(frozen=True)
+class Member:
+    """One of the front: for each objective the mean over its evaluations, and its standard error where it has one."""
+
+    id: int
+    sentence: str
+    means: Mapping[str, float]
+    errors: Mapping[str, float]
+    parameters: float | None
+
+
+@dataclass(frozen=True)
 class Summary:
     """Facts on a run, of finished generations and of the one going on.
 
     status: running | interrupted | finished | failed. generation: how many are finished. evaluations: made
     (not those taken over from an equal network). failed: of status failed. statuses: candidates' evaluations
-    of each status. redrawn: infeasible and duplicate draws. seconds: of all sessions.
+    of each status. redrawn: infeasible and duplicate draws. seconds: of all sessions. front: of the last generation, the
+    best first. objectives: where there are several.
     """
 
     status: str
@@ -48,13 +63,21 @@ class Summary:
     seconds: float
     history: tuple[RecordedGeneration, ...]
     best: Best | None
+    front: tuple[Member, ...]
+    objectives: tuple[Objective, ...]
     final: Final | None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values. The final training's curve is left out: it has thousands of points."""
         values = asdict(self)
+        del values["objectives"]
         values["history"] = [
-            {"generation": row.generation, "best": row.best_value, "mean": row.mean_value}
+            {
+                "generation": row.generation,
+                "best": row.best_value,
+                "mean": row.mean_value,
+                "finals": row.finals,
+            }
             for row in self.history
         ]
         if self.final is not None:
@@ -73,7 +96,7 @@ def summarise(run: RunFolder) -> Summary:
         run: open, also while its search goes on.
 
     Returns:
-        Status, counts, history, the best network and its test; `to_dict` is what `show --json` prints.
+        Status, counts, history, the front, the best network and its test; `to_dict` is what `show --json` prints.
 
     Raises:
         InputError: the run's database is damaged.
@@ -87,6 +110,8 @@ def summarise(run: RunFolder) -> Summary:
     statuses: dict[str, int] = {status: sum(each.status == status for each in made) for status in STATUSES}
     last = happened[-1].kind if happened else "start"
     best = finished[-1].best_id if finished else None
+    front = finished[-1].front if finished else ()
+    several = any(len(standing.means) > 1 for standing in front)
     return Summary(
         status=last if last in ("finished", "failed") else "running" if running else "interrupted",
         generation=len(finished),
@@ -101,6 +126,8 @@ def summarise(run: RunFolder) -> Summary:
         seconds=round(run.seconds_spent(), 3),
         history=tuple(finished),
         best=None if best is None else _best(run, best, finished[-1], made, final),
+        front=tuple(_member(run, standing, made) for standing in front),
+        objectives=config_of(run).strives_for if several else (),
         final=final,
     )
 
@@ -116,7 +143,7 @@ def _best(
     made: Sequence[RecordedEvaluation],
     final: Final | None,
 ) -> Best:
-    complete = [each for each in made if each.candidate_id == best and each.status == "complete"]
+    complete = _complete(made, best)
     return Best(
         id=best,
         sentence=queries.candidate(run, best).sentence,
@@ -124,9 +151,23 @@ def _best(
         fitness_standard_error=last.best_standard_error,
         evaluations=len(complete),
         objectives=_figures(complete[-1]) if complete else {},
-        parameters=complete[-1].cost.get("parameters") if complete else None,
+        parameters=_parameters(complete),
         test_accuracy=final.test_accuracy if final else None,
     )
+
+
+def _member(run: RunFolder, standing: Standing, made: Sequence[RecordedEvaluation]) -> Member:
+    number = standing.id
+    sentence = queries.candidate(run, number).sentence
+    return Member(number, sentence, standing.means, standing.errors, _parameters(_complete(made, number)))
+
+
+def _complete(made: Sequence[RecordedEvaluation], number: int) -> list[RecordedEvaluation]:
+    return [each for each in made if each.candidate_id == number and each.status == "complete"]
+
+
+def _parameters(complete: Sequence[RecordedEvaluation]) -> float | None:
+    return complete[-1].cost.get("parameters") if complete else None
 
 
 def _figures(each: RecordedEvaluation) -> dict[str, float]:

@@ -18,6 +18,10 @@ class WeightFiles(RunPaths):
         """Where the weights of a candidate belong that was trained in this generation."""
         return self.weights_folder / f"candidate-{candidate_id:06d}-{generation:05d}.safetensors"
 
+    def newest_weights(self, candidate_id: int) -> Path | None:
+        """Of a candidate, as far as they are kept."""
+        return max(self.weights_folder.glob(f"candidate-{candidate_id:06d}-*.safetensors"), default=None)
+
     def publish_weights(self, source: Path, target: Path) -> None:
         """Make `target` (`best_weights`, `last_weights`) a copy of a candidate's weights, if they are there."""
         if source.is_file():

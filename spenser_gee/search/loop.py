@@ -119,6 +119,9 @@ def _run_generation(
     if pending:
         for candidate_id, evaluation in evaluate_generation(list(pending.values()), generation):
             evaluation = _with_all_objectives(evaluation, strategy.objectives)
+            effort = pending[candidate_id].effort
+            if effort != 1:
+                evaluation = replace(evaluation, cost={**evaluation.cost, "effort": effort})
             record.evaluation(pending[candidate_id].candidate, generation, evaluation)
             results[candidate_id] = evaluation
     missing = pending.keys() - results.keys()

@@ -14,11 +14,6 @@ from deap import base, tools
 
 from spenser_gee.objective import Objective
 
-#: How the best of a front is chosen (Breiman et al., "Classification and Regression Trees" (1984), section 3.4.3).
-BEST_OF_FRONT = (
-    "of those within one standard error of the best value of the first objective, the best by the second"
-)
-
 
 class Scored(Protocol):
     """What can be ranked."""
@@ -63,7 +58,7 @@ Ranked = TypeVar("Ranked", bound=Scored)
 
 
 def chosen_first(scored: Sequence[Ranked], objectives: Sequence[Objective]) -> list[Ranked]:
-    """The first front, the one to choose first (see `BEST_OF_FRONT`); with one objective, the best alone."""
+    """The first front, the one to choose first; with one objective, the best alone."""
     if not scored:
         return []
     if len(objectives) == 1:
@@ -74,6 +69,7 @@ def chosen_first(scored: Sequence[Ranked], objectives: Sequence[Objective]) -> l
 
 
 def _to_choose(front: Sequence[Scored], objectives: Sequence[Objective]) -> int:
+    """By `strategy.best_rule` (Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3)."""
     first = objectives[0]
 
     def value(at: int, objective: Objective) -> float:

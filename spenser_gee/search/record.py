@@ -26,6 +26,11 @@ class GenerationSummary:
     counts: Mapping[str, int]
     seconds: float
 
+    @property
+    def finals(self) -> int:
+        """How many finalists were trained longer in it; 0: it is an ordinary generation."""
+        return self.counts.get("finals", 0)
+
 
 class Record(Protocol):
     """Where `run_search` writes, and what it reads to go on after an interruption."""

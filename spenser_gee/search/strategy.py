@@ -101,6 +101,16 @@ class Progress:
     finals: int = 0
 
 
+def best_rule(objectives: Sequence[Objective]) -> str:
+    """How the first of a front is chosen where there are several objectives, in words."""
+    first, second, *_ = objectives
+    extreme = "highest" if first.direction == "maximise" else "lowest"
+    return (
+        f"best: of those within one standard error of the {extreme} {first.name}, "
+        f"the one with the best {second.name}"
+    )
+
+
 class Strategy(Protocol[S, G]):
     """Ask/tell over an immutable state.
 

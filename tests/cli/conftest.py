@@ -1,11 +1,11 @@
-"""Makes `tiny_runs` importable here."""
+"""Makes `tiny_runs` and `made_runs` importable here."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "session"))
+sys.path[:0] = [str(Path(__file__).parent.parent / name) for name in ("session", "report")]
 
 
 @pytest.fixture(scope="session")

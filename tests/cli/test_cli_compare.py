@@ -13,7 +13,7 @@ from tiny_runs import command
 
 from spenser_gee.cli.compare import budget_of, print_results, sorted_paths
 from spenser_gee.comparison.folder import load_results
-from spenser_gee.comparison.request import Allowance
+from spenser_gee.comparison.request import Allowance, Evolved
 from spenser_gee.errors import InputError
 
 Captured = pytest.CaptureFixture[str]
@@ -57,15 +57,18 @@ def test_what_a_shell_expands_behind_backbones_is_a_backbone(
     for name in ("b.net", "a.net", "c.txt"):
         (tmp_path / name).write_text("")
     words = [Path("runs/one"), Path("b.net"), Path("runs/two"), Path("a.net")]
-    assert sorted_paths(words) == ([words[0], words[2]], [words[1], words[3]])
-    assert sorted_paths([Path("run"), Path("*.net")]) == ([Path("run")], [Path("a.net"), Path("b.net")])
+    assert sorted_paths(words) == ([Evolved(words[0]), Evolved(words[2])], [words[1], words[3]])
+    assert sorted_paths([Path("run"), Path("*.net")]) == (
+        [Evolved(Path("run"))],
+        [Path("a.net"), Path("b.net")],
+    )
     assert sorted_paths([Path("run"), tmp_path / "?.net"])[1] == [tmp_path / "a.net", tmp_path / "b.net"]
     with pytest.raises(InputError, match="no file matches"):
         sorted_paths([Path("*.lark")])
     with pytest.raises(InputError, match="not a pattern"):
         sorted_paths([Path("**.net")])
     (tmp_path / "a[1]").mkdir()
-    assert sorted_paths([Path("a[1]")]) == ([Path("a[1]")], [])
+    assert sorted_paths([Path("a[1]")]) == ([Evolved(Path("a[1]"))], [])
 
 
 def test_one_budget() -> None:

@@ -38,7 +38,7 @@ def assert_summary(text: str) -> dict[str, object]:
     assert summary["best"].keys() >= BEST_KEYS
     assert summary["status"] == "finished"
     assert 0.0 <= summary["best"]["test_accuracy"] <= 1.0
-    assert [set(row) for row in summary["history"]] == [{"generation", "best", "mean"}] * summary[
+    assert [set(row) for row in summary["history"]] == [{"generation", "best", "mean", "finals"}] * summary[
         "generation"
     ]
     return dict(summary)

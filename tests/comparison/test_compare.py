@@ -17,7 +17,7 @@ from spenser_gee.comparison.compare import compare as compare_typed
 from spenser_gee.comparison.contenders import Contender
 from spenser_gee.comparison.folder import load_results
 from spenser_gee.comparison.ground import Ground
-from spenser_gee.comparison.request import Allowance, Assessed, Request
+from spenser_gee.comparison.request import Allowance, Assessed, Evolved, Request
 from spenser_gee.comparison.results import Results
 from spenser_gee.comparison.schedule import Key
 from spenser_gee.errors import InputError
@@ -90,7 +90,7 @@ def request(
     budget: Allowance = SHORT,
     random: int = 0,
 ) -> Request:
-    return Request([finished], backbones, out, seeds, budget, random, assessed=QUICK)
+    return Request([Evolved(finished)], backbones, out, seeds, budget, random, assessed=QUICK)
 
 
 def compare(
@@ -370,7 +370,7 @@ def test_on_fashion_mnist_networks_learn_and_bear_a_little_noise(tmp_path: Path)
     run = tiny_run(tmp_path, "run", *small, "search.limits.macs=1000000", "final.epochs=0")
     lenet = Path(__file__).parents[2] / "configs" / "backbones" / "lenet.net"
     asked = Request(
-        [run], [lenet], tmp_path / "c", 1, Allowance("samples", 3200.0), common=False, assessed=QUICK
+        [Evolved(run)], [lenet], tmp_path / "c", 1, Allowance("samples", 3200.0), common=False, assessed=QUICK
     )
     rows = named(compare(asked, ["initialisation.terms=off"], root, Heard()))
     for name in ("lenet", "lenet-dense"):

@@ -69,13 +69,21 @@ class MadeRun:
         at: tuple[float, float] = (0.0, 1.0),
         details: Mapping[str, Any] | None = None,
         inner: Sequence[Mapping[str, Any]] = (),
+        further: Mapping[str, float] | None = None,
+        effort: float | None = None,
     ) -> None:
-        """One evaluation: complete where it has a fitness. at: begin and end, seconds after the start."""
+        """One evaluation: complete where it has a fitness. at: begin and end, seconds after the start. further:
+        objectives beside it."""
         begin, end = at
         evaluation = Evaluation(
             "complete" if fitness is not None else status,
-            {} if fitness is None else {"fitness": fitness},
-            {"training_seconds": 0.5, "start_seconds": 0.25, "parameters": 100.0},
+            {} if fitness is None else {"fitness": fitness, **(further or {})},
+            {
+                "training_seconds": 0.5,
+                "start_seconds": 0.25,
+                "parameters": 100.0,
+                **({} if effort is None else {"effort": effort}),
+            },
             reason,
             {"start": {"chosen": "plain"}, **(details or {})},
             errors={} if fitness is None else {"fitness": 0.01},
@@ -84,6 +92,11 @@ class MadeRun:
             execution=Execution(self._begun + begin, self._begun + end, "process 1"),
         )
         self.run.evaluation(self.candidate(number, parents), generation, evaluation)
+
+    def front(self, number: int, front: Sequence[Standing], **counts: int) -> None:
+        """A generation is finished, with this front."""
+        means = dict(front[0].means)
+        self.run.generation(GenerationSummary(number, tuple(front), means, 2, counts, 1.0), {})
 
     def generation(self, number: int, best: int | None, fitness: float | None, mean: float | None) -> None:
         """A generation is finished."""
@@ -106,3 +119,40 @@ def family(made: MadeRun) -> None:
     made.evaluation(3, 2, 0.95, (1,), at=(14, 18))
     made.evaluation(4, 2, None, (1,), status="failed", reason=NASTY, at=(16, 17))
     made.generation(2, 3, 0.95, 0.875)
+
+
+OBJECTIVES = ("fitness", "parameters", "firing_rate")
+
+# The front of `several`, the best first: its figures, and the standard error of its fitness.
+FRONT = {2: ((0.90, 2000.0, 0.2), 0.02), 1: ((0.92, 9000.0, 0.4), 0.03), 4: ((0.5, 300.0, 0.1), None)}
+# 3 is dominated by 2.
+DOMINATED = {3: (0.7, 2500.0, 0.3)}
+
+
+def several(folder: Path, count: int = 3) -> MadeRun:
+    """A run of one generation with the first `count` of `OBJECTIVES`, two at least."""
+    names = OBJECTIVES[:count]
+    made = made_run(folder, "several", f"objectives=[{', '.join(names)}]")
+
+    def figures(values: Sequence[float]) -> dict[str, float]:
+        return dict(zip(names, values, strict=False))
+
+    for number, values in {**{n: v for n, (v, _) in FRONT.items()}, **DOMINATED}.items():
+        made.evaluation(number, 0, values[0], further=figures(values))
+    made.evaluation(5, 0, None)
+    made.front(
+        0,
+        [
+            Standing(n, 0, 0, figures(v), figures(v), {} if error is None else {"fitness": error})
+            for n, (v, error) in FRONT.items()
+        ],
+    )
+    return made
+
+
+def finals(made: MadeRun) -> None:
+    """After `family`: 3 and 1 are trained with four times the budget, as generation 3; 1 is the best."""
+    made.evaluation(1, 3, 0.99, effort=4.0)
+    made.evaluation(3, 3, 0.97, effort=4.0)
+    values = {"fitness": 0.99}
+    made.front(3, [Standing(1, 3, 3, values, values, {})], finals=2)

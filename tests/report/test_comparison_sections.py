@@ -19,7 +19,7 @@ from sklearn.isotonic import isotonic_regression
 
 from spenser_gee.comparison.results import Results
 from spenser_gee.report.comparison.sections import comparison_sections
-from spenser_gee.report.comparison.trade_off import pareto_front
+from spenser_gee.report.drawing.front import pareto_front
 from spenser_gee.report.drawing.label_places import label_offsets, spread_out
 from spenser_gee.report.drawing.page import render
 from spenser_gee.report.drawing.section import Figure, Section, Table

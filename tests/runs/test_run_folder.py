@@ -262,8 +262,8 @@ def test_the_summary_of_a_run(run: RunFolder) -> None:
         "redrawn": {"infeasible": 4, "duplicate": 6},
         "duplicates": 8,
         "history": [
-            {"generation": 0, "best": 0.5, "mean": 0.25},
-            {"generation": 1, "best": 0.75, "mean": 0.25},
+            {"generation": 0, "best": 0.5, "mean": 0.25, "finals": 0},
+            {"generation": 1, "best": 0.75, "mean": 0.25, "finals": 0},
         ],
         "best": {
             "id": 0,
@@ -275,6 +275,15 @@ def test_the_summary_of_a_run(run: RunFolder) -> None:
             "parameters": 10.0,
             "test_accuracy": None,
         },
+        "front": (
+            {
+                "id": 0,
+                "sentence": "s 0",
+                "means": {"fitness": 0.625},
+                "errors": {"fitness": 0.125},
+                "parameters": 10.0,
+            },
+        ),
         "final": None,
     }
     tested = {

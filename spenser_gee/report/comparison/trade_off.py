@@ -19,25 +19,13 @@ from spenser_gee.report.comparison.contender import (
     reach,
 )
 from spenser_gee.report.drawing import svg
-from spenser_gee.report.drawing.label_places import label_offsets
+from spenser_gee.report.drawing.front import draw_front, log_ticks
+from spenser_gee.report.drawing.label_places import label_points
 from spenser_gee.report.drawing.section import Figure, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Plot
-
-
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """The points (cost, gain) that no other one dominates, by their indices, the cheapest first.
-
-    One dominates another if it costs no more, gains no less, and is not equal to it: equal points stay together.
-    """
-    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1], i))
-    front: list[int] = []
-    for index in order:
-        if not front or points[index][1] > points[front[-1]][1] or points[index] == points[front[-1]]:
-            front.append(index)
-    return front
 
 
 @dataclass(frozen=True)
@@ -108,28 +96,10 @@ def draw_trade_off(axes: Axes, shown: Sequence[Spot]) -> list[Spot]:
     """Draws the spots and their front, which it returns."""
     for spot in shown:
         _point(axes, spot)
-    front = [shown[place] for place in pareto_front([(spot.x, spot.accuracy.mean) for spot in shown])]
-    xs, ys = [spot.x for spot in front], [spot.accuracy.mean for spot in front]
-    _log_ticks(axes)
-    # To the right edge: more cost gives no less.
-    right = axes.get_xlim()[1]
-    axes.step([*xs, right], [*ys, ys[-1]], where="post", color=svg.GREY, linewidth=1, zorder=0)
-    axes.set_xlim(right=right)
+    log_ticks(axes)
+    front = draw_front(axes, [(spot.x, spot.accuracy.mean) for spot in shown])
     axes.grid(axis="y")
-    return front
-
-
-def _log_ticks(axes: Axes) -> None:
-    """A logarithmic x axis with few and short labels: 10k, 20k, 50k."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
-
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    narrow = high / low < 100
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    if narrow:
-        axes.xaxis.set_minor_locator(NullLocator())
+    return [shown[place] for place in front]
 
 
 def _point(axes: Axes, spot: Spot) -> None:
@@ -171,17 +141,5 @@ def legend(fig: Plot, shown: Sequence[ShownContender]) -> None:
 
 def number_spots(fig: Plot, axes: Axes, shown: Sequence[Spot]) -> None:
     """Each contender's number beside its spot, where it covers neither a spot nor another number."""
-    fig.draw_without_rendering()
-    scale = 72 / fig.dpi  # points per pixel
-    middles = [axes.transData.transform((spot.x, spot.accuracy.mean)) for spot in shown]
-    offsets = label_offsets([tuple(value * scale for value in middle) for middle in middles])
-    for spot, offset in zip(shown, offsets, strict=True):
-        axes.annotate(
-            str(spot.contender.number),
-            (spot.x, spot.accuracy.mean),
-            offset,
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=8,
-        )
+    places = [(spot.x, spot.accuracy.mean) for spot in shown]
+    label_points(fig, axes, places, [str(spot.contender.number) for spot in shown])

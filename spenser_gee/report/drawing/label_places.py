@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def label_points(
+    fig: Figure, axes: Axes, points: Sequence[tuple[float, float]], labels: Sequence[str]
+) -> None:
+    """Each point's label beside it, where it covers neither a point nor another label."""
+    fig.draw_without_rendering()
+    scale = 72 / fig.dpi  # points per pixel
+    middles = [axes.transData.transform(point) for point in points]
+    offsets = label_offsets([tuple(value * scale for value in middle) for middle in middles])
+    for point, label, offset in zip(points, labels, offsets, strict=True):
+        axes.annotate(label, point, offset, textcoords="offset points", ha="center", va="center", fontsize=8)
 
 
 def label_offsets(places: Sequence[Sequence[float]], gap: float = 9.0) -> list[tuple[float, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from spenser_gee.objective import Objective
 from spenser_gee.report.drawing import svg
@@ -29,13 +29,22 @@ def evolution_section(run: RunFolder) -> Section:
         nothing = "No finished generation has a complete candidate, so there is no fitness to draw."
         return Section(title, anchor, (nothing, *unfinished))
     objective = objective_of(run)
-    said = _in_words(finished, known, objective)
+    # Its values are of another budget: no line goes there.
+    finals = [(row, mean) for row, mean in known if row.finals]
+    ordinary = [row for row in finished if not row.finals]
+    said = "; ".join([*_in_words(ordinary, known, objective), *(_final_words(each, made) for each in finals)])
     picture = Figure(
-        _picture(finished, known, made, fitness_of_all(run), objective),
+        _picture(ordinary, known, made, fitness_of_all(run), objective),
         "Best: the mean over all evaluations of the candidate that was best after the generation, with its standard "
         "error (of a single evaluation: that of its images). Mean: over the generation's complete evaluations; the "
         "dashed line is its value in the first generation. Dots: single evaluations. The best was chosen for its "
-        f"{objective.name}, which flatters it a little; the test accuracy is free of that.",
+        f"{objective.name}, which flatters it a little; the test accuracy is free of that."
+        + (
+            " Diamond: the best of the finals, whose networks were trained longer; it is on no line, since its values are "
+            "those of another budget."
+            if finals
+            else ""
+        ),
         f"Line chart of the {objective.name} over {number_of(len(finished), 'generation')}: {said}",
     )
     return Section(title, anchor, (f"{said}.", picture, *unfinished))
@@ -51,26 +60,39 @@ def _unfinished(made: Sequence[RecordedEvaluation], done: int) -> list[str]:
     ]
 
 
-def _in_words(finished: Sequence[RecordedGeneration], known: _Known, objective: Objective) -> str:
-    (first, first_mean), (last, last_mean) = known[0], known[-1]
-    text = (
+def _final_words(final: tuple[RecordedGeneration, float], made: Sequence[RecordedEvaluation]) -> str:
+    row, mean = final
+    effort = max(each.effort for each in made if each.generation == row.generation)
+    return (
+        f"in the finals (generation {row.generation}: {number_of(row.finals, 'network')} with {effort:g} times the "
+        f"training) it was {spread(mean, row.best_standard_error)}"
+    )
+
+
+def _in_words(ordinary: Sequence[RecordedGeneration], known: _Known, objective: Objective) -> Iterator[str]:
+    curve = [(row, mean) for row, mean in known if not row.finals]
+    if not curve:
+        return
+    (first, first_mean), (last, last_mean) = curve[0], curve[-1]
+    yield (
         f"The best {objective.name} was {first_mean:.4f} after generation {first.generation} and "
         f"{spread(last_mean, last.best_standard_error)} after generation {last.generation}"
     )
-    means = [row.mean_value for row in finished if row.mean_value is not None]
-    return f"{text}; the mean went from {means[0]:.4f} to {means[-1]:.4f}" if means else text
+    means = [row.mean_value for row in ordinary if row.mean_value is not None]
+    if means:
+        yield f"the mean went from {means[0]:.4f} to {means[-1]:.4f}"
 
 
 def _picture(
-    finished: Sequence[RecordedGeneration],
+    ordinary: Sequence[RecordedGeneration],
     known: _Known,
     made: Sequence[RecordedEvaluation],
     fitness: Mapping[int, Fitness],
     objective: Objective,
 ) -> str:
     single = [(each.generation, each.own_value) for each in made if each.own_value is not None]
-    means = [(row.generation, row.mean_value) for row in finished if row.mean_value is not None]
-    marks = ("o", "s") if len(finished) <= MOST_MARKS else ("", "")
+    means = [(row.generation, row.mean_value) for row in ordinary if row.mean_value is not None]
+    marks = ("o", "s") if len(ordinary) <= MOST_MARKS else ("", "")
     with svg.figure(svg.WIDTH, 2.7) as fig:
         axes = fig.add_subplot()
         axes.plot(
@@ -83,15 +105,18 @@ def _picture(
             markeredgewidth=0,
             label="one evaluation",
         )
-        axes.errorbar(
-            [row.generation for row, _ in known],
-            [mean for _, mean in known],
-            yerr=[_error(row, fitness) for row, _ in known],
-            color=svg.BLUE,
-            marker=marks[0],
-            elinewidth=1,
-            label="best",
-        )
+        for finals, style, label in ((False, f"{marks[0]}-", "best"), (True, "D", "finals: best")):
+            shown = [(row, mean) for row, mean in known if bool(row.finals) is finals]
+            if shown:
+                axes.errorbar(
+                    [row.generation for row, _ in shown],
+                    [mean for _, mean in shown],
+                    yerr=[_error(row, fitness) for row, _ in shown],
+                    color=svg.BLUE,
+                    fmt=style,
+                    elinewidth=1,
+                    label=label,
+                )
         axes.plot(
             [when for when, _ in means],
             [mean for _, mean in means],

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from spenser_gee.runs.queries import candidates, evaluations
+from spenser_gee.runs.queries import RecordedEvaluation, candidates, evaluations
 from spenser_gee.runs.store import RunFolder
 
 
@@ -26,12 +26,24 @@ class Fitness:
 
 
 def fitness_of_all(run: RunFolder) -> dict[int, Fitness]:
-    """By candidate, of those that were complete; evaluations taken over from an equal network do not count."""
-    measured: dict[int, list[tuple[float, float | None]]] = defaultdict(list)
+    """By candidate, of those that were complete."""
+    return {
+        candidate: _fitness([(value, each.error) for each in made if (value := each.own_value) is not None])
+        for candidate, made in measured(run).items()
+    }
+
+
+def measured(run: RunFolder) -> dict[int, list[RecordedEvaluation]]:
+    """Each candidate's own complete evaluations with its least effort: a mean over different efforts says nothing."""
+    found: dict[int, list[RecordedEvaluation]] = defaultdict(list)
     for each in evaluations(run):
         if each.own_value is not None:
-            measured[each.candidate_id].append((each.own_value, each.error))
-    return {candidate: _fitness(values) for candidate, values in measured.items()}
+            found[each.candidate_id].append(each)
+    least = {candidate: min(each.effort for each in made) for candidate, made in found.items()}
+    return {
+        candidate: [each for each in made if each.effort == least[candidate]]
+        for candidate, made in found.items()
+    }
 
 
 def _fitness(values: list[tuple[float, float | None]]) -> Fitness:
