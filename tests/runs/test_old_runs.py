@@ -130,12 +130,21 @@ def test_its_configuration_is_read_in_todays_keys(old: Path) -> None:
         ({"training": {"steps": 2, "abandon": True}}, {"training": {"steps": 2}}),
         (
             {"search": {"offspring": 3, "mutation": {"preset": "default", "add": 0.5}}},
-            {"search": {"offspring": 3, "mutation": {"preset": "spenser-relative", "add": 0.5}}},
+            {
+                "search": {
+                    "offspring": 3,
+                    "mutation": {"preset": "spenser-relative", "add": 0.5},
+                    "finalists": 0,
+                }
+            },
         ),
-        ({"search": {"mutation": {"preset": "spenser"}}}, {"search": {"mutation": {"preset": "spenser"}}}),
+        (
+            {"search": {"mutation": {"preset": "spenser"}}},
+            {"search": {"mutation": {"preset": "spenser"}, "finalists": 0}},
+        ),
         # Damaged: who reads it says so.
         ({"training": None, "search": [1], "seed": 3}, {"training": None, "search": [1], "seed": 3}),
-        ({"search": {"mutation": "default"}}, {"search": {"mutation": "default"}}),
+        ({"search": {"mutation": "default"}}, {"search": {"mutation": "default", "finalists": 0}}),
     ],
 )
 def test_what_a_configuration_said_is_said_in_todays_keys(

@@ -39,7 +39,11 @@ from spenser_gee.search import (
 )
 from spenser_gee.search.record import MemoryRecord
 
-CONFIG = {"seed": 3, "search": {"offspring": 4, "rate": 1e-3, "name": "é"}, "list": [1, None, True]}
+CONFIG = {
+    "seed": 3,
+    "search": {"offspring": 4, "rate": 1e-3, "name": "é", "finalists": 2},
+    "list": [1, None, True],
+}
 ENVIRONMENT = {"seed": 3, "command": ["run"], "git": None}
 
 

@@ -28,7 +28,13 @@ TINY: dict[str, Any] = {
     "device": "cpu",
     "threads": 1,
     "data": {"dataset": "digits", "time_steps": 4, "batch_size": 32, "train_subset": 200},
-    "search": {"generations": 2, "offspring": 3, "sizes": {"features": [1], "classification": [0, 1]}},
+    "search": {
+        "strategy": "one-plus-lambda",
+        "finalists": 0,
+        "generations": 2,
+        "offspring": 3,
+        "sizes": {"features": [1], "classification": [0, 1]},
+    },
     "initialisation": {
         "generations": 2,
         "population": 4,
