@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spenser_gee.errors import input_error
-from spenser_gee.grammar.derive import Codon, Derivation, expand, expansion_of
+from spenser_gee.grammar.derive import Codon, Derivation, Expansion, expand, expansion_of
 from spenser_gee.grammar.model import Grammar
 from spenser_gee.grammar.sentence import join_tokens, parse_sentence
 
@@ -80,8 +80,17 @@ def _derivations(genotype: Genotype, grammar: Grammar) -> list[tuple[str, tuple[
     for part in grammar.parts:
         units = list(genotype.parts.get(part.name, ()))[: part.maximum]
         units += [Unit({})] * (part.minimum - len(units))
-        result.append((part.name, tuple(expand(expansion, part.rule, unit.genes) for unit in units)))
+        result.append((part.name, tuple(_expanded(expansion, part.rule, unit) for unit in units)))
     return result
+
+
+def _expanded(expansion: Expansion, rule: str, unit: Unit) -> Derivation:
+    """Kept with the unit: a mutant shares most of its units with its parent, and is expanded for its key, its sentence and
+    its plan. By identity, since 1 and 1.0 are equal units of different meaning."""
+    kept: dict[tuple[Expansion, str], Derivation] = unit.__dict__.setdefault("_expanded", {})
+    if (expansion, rule) not in kept:
+        kept[expansion, rule] = expand(expansion, rule, unit.genes)
+    return kept[expansion, rule]
 
 
 def canonicalise(genotype: Genotype, grammar: Grammar) -> Genotype:

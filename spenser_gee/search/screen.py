@@ -16,7 +16,7 @@ import numpy as np
 from spenser_gee.search.members import require
 
 MISSING = -1.0
-TREES = 100
+TREES = 50
 #: Evaluations from which trees are fitted.
 ENOUGH = 10
 
