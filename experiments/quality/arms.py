@@ -42,7 +42,9 @@ class Arm:
 
 
 STRONG = {"preset": "spenser-relative"}
-AGEING = {"kind": "evolution", "population": 24, "survival": "age", "tournament": 6}
+AGEING = {"kind": "evolution", "population": 24, "survival": "age", "tournament": 6, "screen": 1}
+MERIT = {**AGEING, "population": 10, "survival": "merit", "tournament": 3, "immigrants": 1, "duel": True}
+SCREENED = {**AGEING, "screen": 10}
 ARMS = {
     "random": Arm("random"),
     "random-finalists": Arm("random", finalists=5),
@@ -50,8 +52,11 @@ ARMS = {
     "one-plus-lambda-few": Arm("one-plus-lambda"),
     "ageing": Arm(AGEING),
     "ageing-finalists": Arm(AGEING, finalists=5),
-    "screened": Arm({**AGEING, "screen": 40}),
-    "screened-finalists": Arm({**AGEING, "screen": 40}, finalists=5),
+    "ageing-crossover": Arm({**AGEING, "crossover": 0.5}, finalists=5),
+    "merit-duel": Arm(MERIT, finalists=5),
+    "screened": Arm(SCREENED),
+    "screened-finalists": Arm(SCREENED, finalists=5),
+    "screened-merit": Arm({**MERIT, "screen": 10}, finalists=5),
     "optuna-random": Arm("optuna-random"),
     "optuna-tpe": Arm("optuna-tpe"),
     "optuna-tpe-finalists": Arm("optuna-tpe", finalists=5),
