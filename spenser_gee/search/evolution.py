@@ -50,17 +50,18 @@ class EvolutionSettings(Chosen):
     crossover: Share = 0.0
     immigrants: NotNegative = 0
     duel: bool = False
-    screen: Positive = 1
+    screen: Positive = 10
     unscreened: Share = 0.25
 
 
 class Nsga2Settings(EvolutionSettings):
-    """NSGA-II: `evolution` with the survival, tournament and crossover of that algorithm."""
+    """NSGA-II: `evolution` with that algorithm's survival, tournament and crossover, and without trees."""
 
     kind: str = "nsga2"
     survival: Literal["age", "merit"] = "merit"
     tournament: Positive = 2
     crossover: Share = 0.5
+    screen: Positive = 1
 
 
 @dataclass(frozen=True)
