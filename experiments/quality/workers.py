@@ -58,8 +58,11 @@ def _next(made: Any, processes: Sequence[Any]) -> tuple[int, Any]:
 def _serve(make: Callable[[Any], Work], settings: Any, waiting: Any, made: Any) -> None:
     try:
         work = make(settings)
+        parent = multiprocessing.parent_process()
         while (job := waiting.get()) is not None:
             for row in work(job):
+                if parent is not None and not parent.is_alive():
+                    return  # it was killed: nobody takes the row
                 made.put((_ROW, row))
         made.put((_DONE, None))
     except Exception as error:
