@@ -14,7 +14,8 @@ class Objective:
     """One declared objective.
 
     unit: in words, for axes. of: its value from the figures of an evaluation; None: the
-    figure of its name. reads: the figures that `of` takes.
+    figure of its name. reads: the figures that `of` takes. log: whether ratios count, not differences, in how far apart
+    two values are: sizes span orders of magnitude.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Objective:
     unit: str = ""
     of: Callable[[Mapping[str, float]], float] | None = None
     reads: tuple[str, ...] = ()
+    log: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -55,12 +57,12 @@ OBJECTIVES: dict[str, Objective] = {
     for objective in (
         FITNESS,
         Objective("loss", "minimise"),
-        Objective("parameters", "minimise", "numbers"),
-        Objective("macs", "minimise", "multiply-accumulates per time step"),
+        Objective("parameters", "minimise", "numbers", log=True),
+        Objective("macs", "minimise", "multiply-accumulates per time step", log=True),
         Objective("firing_rate", "minimise", "spikes per neuron and time step"),
-        Objective("sops", "minimise", "synaptic operations per sample"),
-        Objective("energy", "minimise", "nanojoules per sample"),
-        Objective("energy_with_memory", "minimise", "nanojoules per sample"),
+        Objective("sops", "minimise", "synaptic operations per sample", log=True),
+        Objective("energy", "minimise", "nanojoules per sample", log=True),
+        Objective("energy_with_memory", "minimise", "nanojoules per sample", log=True),
         Objective("robustness", unit="accuracy with 50 % image noise"),
         Objective("latency", "minimise", "milliseconds per sample"),
     )

@@ -7,6 +7,7 @@ larger one of the two standard errors is a tie.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -86,8 +87,18 @@ class _Entrant:
 
     def __init__(self, place: int, scored: Scored, objectives: Sequence[Objective], kind: Any) -> None:
         self.place = place
-        self.fitness = kind([scored.mean(objective.name) for objective in objectives])
-        self.fitness.errors = tuple(scored.standard_error(o.name) or 0.0 for o in objectives)
+        pairs = [_scaled(scored, objective) for objective in objectives]
+        self.fitness = kind([value for value, _ in pairs])
+        self.fitness.errors = tuple(error for _, error in pairs)
+
+
+def _scaled(scored: Scored, objective: Objective) -> tuple[float, float]:
+    """Value and standard error, where ratios count as their logarithms."""
+    value, error = scored.mean(objective.name), scored.standard_error(objective.name) or 0.0
+    if not objective.log:
+        return value, error
+    value = max(value, math.ulp(0.0))
+    return math.log(value), error / value
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]  # deap has no types

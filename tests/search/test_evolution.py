@@ -165,7 +165,7 @@ def test_trees_are_equal_for_equal_seeds_and_take_features_that_were_not_there_b
 def test_options_that_the_space_cannot_serve_are_refused() -> None:
     space = replace(toy_space(), cross=None, features=None)
     with pytest.raises(ValueError, match="no crossover"):
-        Evolution(EvolutionSettings(crossover=0.1), Frame(space, 1, 2))
+        Evolution(EvolutionSettings(crossover=0.1, screen=1), Frame(space, 1, 2))
     with pytest.raises(ValueError, match="features"):
         Evolution(EvolutionSettings(screen=4), Frame(space, 1, 2))
 

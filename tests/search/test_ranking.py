@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -77,7 +78,8 @@ def test_a_circle_of_ties_is_one_front() -> None:
 
 
 def test_within_a_front_the_extremes_and_the_lonely_come_first() -> None:
-    line = [Point(f, p) for f, p in ((0.1, 10), (0.2, 20), (0.21, 21), (0.22, 22), (0.9, 90))]
+    # Sizes count by their ratios.
+    line = [Point(f, math.exp(10 * f)) for f in (0.1, 0.2, 0.21, 0.22, 0.9)]
     (front,) = fronts(line, BOTH)
     assert set(front[:2]) == {0, 4}
     # (.21, 21) has neighbours at .2 and .22; (.2, 20) and (.22, 22) have one far neighbour each.
