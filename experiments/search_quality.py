@@ -42,8 +42,8 @@ def parse() -> argparse.Namespace:
     real.add_argument(
         "--images", type=int, default=8000, help="for candidates: 70 %% train, 30 %% are Fitness"
     )
-    real.add_argument("--steps", type=int, default=160, help="of a candidate")
-    real.add_argument("--final-steps", type=int, default=1200, help="of the chosen network")
+    real.add_argument("--steps", type=int, default=352, help="of a candidate")
+    real.add_argument("--final-steps", type=int, default=1800, help="of the chosen network")
     real.add_argument("--parameters", type=int, default=35_000, help="limit")
     real.add_argument("--macs", type=int, default=300_000, help="limit, per time step and image")
     for ground, searches, evaluations in ((table, 200, 150), (real, 17, 128)):

@@ -26,7 +26,8 @@ def ones(proposal: Proposal[Bits], generation: int) -> Evaluation:
 def evolved(
     generations: int, score: Any = ones, offspring: int = 4, **options: Any
 ) -> tuple[Evolution[Bits], Any, MemoryRecord]:
-    strategy = Evolution(EvolutionSettings(**options), Frame(toy_space(), 3, offspring))
+    settings = EvolutionSettings(**{"screen": 1, **options})
+    strategy = Evolution(settings, Frame(toy_space(), 3, offspring))
     record = MemoryRecord()
     state = run_search(strategy, evaluator(score), record, stops=Stops(generations))
     return strategy, state, record
