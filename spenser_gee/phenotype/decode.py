@@ -38,7 +38,11 @@ def decode(genotype: Genotype, grammar: Grammar) -> NetworkSpec:
     Returns:
         Layers and recipe. Equal networks get equal specs: silent genes are dropped.
     """
-    return read_units(tokens for _, tokens in unit_tokens(genotype, grammar))
+    # Kept with the genotype: a mutant is decoded for its key, for its description, and as the parent of others.
+    kept: dict[Grammar, NetworkSpec] = genotype.__dict__.setdefault("_decoded", {})
+    if grammar not in kept:
+        kept[grammar] = read_units(tokens for _, tokens in unit_tokens(genotype, grammar))
+    return kept[grammar]
 
 
 def read_units(units: Iterable[tuple[str, ...]]) -> NetworkSpec:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from spenser_gee.phenotype.words.keywords import KEYWORDS
@@ -65,6 +66,10 @@ class NetworkSpec:
 
     def key(self) -> str:
         """SHA-256 of what the network is: equal keys are equal phenotypes."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
