@@ -60,6 +60,7 @@ def main(folder: Path) -> None:
             "search.strategy={kind: restarts, restart: 2}",
             "search.generations=3",
             "search.offspring=2",
+            "search.finalists=0",
             "search.workers=0",
             "training.steps=20",
             "final.epochs=1",

@@ -91,7 +91,7 @@ def test_several_problems_at_once(tmp_path: Path) -> None:
             "  offspring: 3",
             "  strategy: hill-climbing",
             7,
-            "search.strategy: expected one-plus-lambda or random, found",
+            "search.strategy: expected evolution or nsga2 or one-plus-lambda or random, found",
         ),
         ("  offspring: 3", "  limits: 3", 7, "search.limits: expected a section"),
         (
