@@ -112,7 +112,7 @@ class Evolution(Generic[G]):
             if member.candidate.id in state.challenge
         ]
         breeding = _Breeding(self._settings, self._frame, state, proposer)
-        trained = {member.candidate.id: member.evaluation for member in state.population}
+        trained = {member.candidate.id: member.evaluation for member in self._parents(state)}
         while len(proposals) < self._frame.offspring:
             proposal = breeding.newcomer(len(proposals))
             parents = [number for number in proposal.candidate.parents if number in trained]
@@ -186,17 +186,23 @@ class Evolution(Generic[G]):
 
     def progress(self, state: EvolutionState[G]) -> Progress:
         """See `Strategy.progress`."""
-        shown = state.best if len(self.objectives) > 1 else state.best[:1]
-        front = tuple(member.standing(self.objectives) for member in shown)
+        front = tuple(member.standing(self.objectives) for member in self._front(state))
         return Progress(state.generation, front, state.counts)
+
+    def _front(self, state: EvolutionState[G]) -> Sequence[Member[G]]:
+        return state.best if len(self.objectives) > 1 else state.best[:1]
+
+    def _parents(self, state: EvolutionState[G]) -> Sequence[Member[G]]:
+        """From whom children inherit."""
+        return state.population if self._frame.inherits else ()
 
     def finalists(self, state: EvolutionState[G]) -> Sequence[Candidate[G]]:
         """The best; of a front the one to choose and those that stand alone."""
         return [member.candidate for member in state.best[: self._frame.finalists]]
 
     def needed(self, state: EvolutionState[G]) -> Collection[Trained]:
-        """The front, and the population, from whom children may inherit."""
-        return {member.evaluation for member in (*state.population, *state.best)}
+        """Those of the front, and of the population where children inherit from it."""
+        return {member.evaluation for member in (*self._front(state), *self._parents(state))}
 
     def reencode(
         self, state: EvolutionState[G], change: Callable[[Candidate[G]], Candidate[G]]

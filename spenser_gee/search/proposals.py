@@ -86,7 +86,8 @@ class Space(Generic[G]):
 class Frame(Generic[G]):
     """What every strategy is given. offspring: candidates of a generation, beside those that are evaluated again.
     start: a genotype to begin with, or None. tries: draws for one candidate that can be built and is new. finalists: how
-    many of the best are evaluated once more in the end, with `effort` times the budget; the best of that is chosen."""
+    many of the best are evaluated once more in the end, with `effort` times the budget; the best of that is chosen.
+    inherits: whether weights are inherited at all; if not, those of parents are not kept."""
 
     space: Space[G]
     seed: int
@@ -96,6 +97,7 @@ class Frame(Generic[G]):
     objectives: tuple[Objective, ...] = (FITNESS,)
     finalists: int = 0
     effort: float = 4.0
+    inherits: bool = True
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,14 @@ def set_up(config: Config, grammar: Grammar, data_root: str | None = None) -> Se
     start = _start_genotype(config, grammar, space)
     search = config.search
     frame = Frame(
-        space, config.seed, search.offspring, start, search.redraws, config.strives_for, search.finalists
+        space,
+        config.seed,
+        search.offspring,
+        start,
+        search.redraws,
+        config.strives_for,
+        search.finalists,
+        inherits=config.initialisation.inherit != "none",
     )
     strategy = make_strategy(search.strategy, frame)
     return Setup(config, grammar, data, Identity.of(data), shared, device, backend, space, strategy)

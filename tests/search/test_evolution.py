@@ -86,6 +86,15 @@ def test_all_are_evaluated_on_one_draw_and_inherit_from_their_parent() -> None:
     assert [p.inherits for p in proposals] == [trained[p.candidate.parents[0]] for p in proposals]
 
 
+def test_where_nothing_is_inherited_only_the_fronts_weights_are_kept() -> None:
+    frame = Frame(toy_space(), 3, 4, inherits=False)
+    strategy = Evolution(EvolutionSettings(population=8), frame)
+    state = run_search(strategy, evaluator(ones), MemoryRecord(), stops=Stops(4))
+    (first,) = strategy.progress(state).front
+    assert strategy.needed(state) == {(first.id, first.trained)}
+    assert {proposal.inherits for proposal in strategy.ask(state)[0]} == {None}
+
+
 def test_a_duel_for_the_first_place_on_a_fresh_draw() -> None:
     duels = 0
     strategy, state, _ = evolved(2, population=4, duel=True)
