@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
     real.add_argument("--steps", type=int, default=352, help="of a candidate")
     real.add_argument("--final-steps", type=int, default=1800, help="of the chosen network")
     real.add_argument("--parameters", type=int, default=35_000, help="limit")
-    real.add_argument("--macs", type=int, default=300_000, help="limit, per time step and image")
+    real.add_argument("--macs", type=int, default=1_000_000, help="limit, per time step and image")
     for ground, searches, evaluations in ((table, 200, 150), (real, 17, 128)):
         ground.add_argument("--arms", nargs="+", default=["random", "one-plus-lambda"], help=", ".join(ARMS))
         ground.add_argument("--seeds", nargs=2, type=int, default=(0, searches), metavar=("FIRST", "END"))
