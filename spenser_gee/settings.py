@@ -52,7 +52,10 @@ class Chosen(Section):
     kind: str
 
     def __str__(self) -> str:
-        own = ", ".join(f"{key} {value}" for key, value in self.model_dump().items() if key != "kind")
+        """The name, and what differs from the defaults."""
+        own = ", ".join(
+            f"{key} {value}" for key, value in self.model_dump(exclude_defaults=True).items() if key != "kind"
+        )
         return f"{self.kind} ({own})" if own else self.kind
 
 

@@ -44,7 +44,7 @@ class ProgressReporter:
     def __init__(self) -> None:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._total = self._done = self._generations = 0
+        self._generations, self._total, self._done = 0, 0.0, 0.0
         self._begun = 0.0
         self._best: float | None = None
         self._objective = FITNESS
@@ -60,19 +60,16 @@ class ProgressReporter:
         if self._bar is not None:
             self._bar.stop()
 
-    def searching(self, generation: int, generations: int, offspring: int, objective: Objective) -> None:
+    def searching(self, generation: int, generations: int, budgets: float, objective: Objective) -> None:
         """See `Reporter.searching`."""
-        self._generations, self._objective = generations, objective
-        # The first generation has no parent to evaluate again.
-        each = offspring + 1
-        self._total = (generations - generation) * each - (generation == 0)
+        self._generations, self._objective, self._total = generations, objective, budgets
         self._begun = time.monotonic()
         if self._bar is not None:
             self._task = self._bar.add_task("search", total=self._total, best="")
 
     def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:
         """See `Reporter.candidate`."""
-        self._done += 1
+        self._done += evaluation.effort
         if evaluation.evaluated:
             self._effort = evaluation.effort
         objective = self._objective

@@ -120,7 +120,7 @@ def _announce(setup: Setup, folder: Path) -> None:
     config, search = setup.config, setup.config.search
     channels, height, width = setup.data.input_shape
     steps = setup.data.train.recorded_steps or config.data.time_steps
-    evaluations = search.generations * (search.offspring + 1) - 1 if search.generations else 0
+    finals = f", then {setup.finalists} finalists" if setup.finalists else ""
     budget = {k: v for k, v in config.training.model_dump().items() if v is not None}
     (kind, amount), *_ = budget.items()
     workers = f"{search.workers} worker processes" if search.workers else "in this process"
@@ -130,7 +130,7 @@ def _announce(setup: Setup, folder: Path) -> None:
         f"{channels} x {height} x {width}, {setup.data.class_count} classes, {steps} time steps",
         f"grammar    {_short(config.grammar)}: about 10^{space_size(setup.grammar):.0f} networks",
         f"search     {search.strategy}, {search.generations} generations of {search.offspring} offspring: "
-        f"{evaluations} evaluations at most",
+        f"{setup.evaluations_from(0)} evaluations at most{finals}",
         f"candidate  {amount:g} {kind} of training; start: {config.initialisation.terms}, "
         f"inherit {config.initialisation.inherit}",
         f"final      {config.final.epochs} epochs on all training images, then one test",

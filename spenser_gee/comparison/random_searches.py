@@ -7,6 +7,7 @@ from pathlib import Path
 from spenser_gee.comparison.contenders import Contender, evolved_contenders
 from spenser_gee.config import Config
 from spenser_gee.rng import derive_seed
+from spenser_gee.runs import queries
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.search.registry import RandomSettings
 from spenser_gee.session import Reporter, resume_run, start_run
@@ -15,26 +16,29 @@ from spenser_gee.session import Reporter, resume_run, start_run
 def random_contenders(
     config: Config, like: Path, out: Path, count: int, data_root: str | None, reporter: Reporter
 ) -> list[Contender]:
-    """The best networks of `count` random searches in the space and with the generations of the run `like`.
+    """The best networks of `count` random searches in the space and with the evaluations of the run `like`.
 
     They are whole runs in `out`/random-N, and go on where they were interrupted.
     """
     with RunFolder.open(like) as run:
-        generations = run.generations_done()
+        # Finalists come on top, in both.
+        evaluations = sum(row.evaluations for row in queries.generations(run) if not row.finals)
     found = []
     for number in range(1, count + 1):
         path = out / f"random-{number}"
         if (path / "run.sqlite").is_file():
             summary = resume_run(path, data_root=data_root, reporter=reporter)
         else:
-            summary = start_run(_random(config, generations, number), path, data_root, reporter)
+            summary = start_run(_random(config, evaluations, number), path, data_root, reporter)
         if summary["best"] is not None:
             found += evolved_contenders(path, path.name, kind="random")
     return found
 
 
-def _random(config: Config, generations: int, number: int) -> Config:
-    search = {"strategy": RandomSettings(), "generations": generations, "evaluations": None, "seconds": None}
+def _random(config: Config, evaluations: int, number: int) -> Config:
+    # As many generations as it takes.
+    stops = {"generations": evaluations, "evaluations": evaluations, "seconds": None}
+    search = {"strategy": RandomSettings(), **stops}
     return config.model_copy(
         update={
             "seed": derive_seed(config.seed, "random search", number) % 2**31,

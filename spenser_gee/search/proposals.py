@@ -15,6 +15,7 @@ from spenser_gee.search.strategy import Candidate, G, Proposal
 REDRAWS = ("redrawn_infeasible", "redrawn_duplicate")
 
 TRIES = 100  # draws for one candidate
+EFFORT = 4.0  # of finalists
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Frame(Generic[G]):
     tries: int = TRIES
     objectives: tuple[Objective, ...] = (FITNESS,)
     finalists: int = 0
-    effort: float = 4.0
+    effort: float = EFFORT
     inherits: bool = True
 
 

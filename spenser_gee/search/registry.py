@@ -19,11 +19,12 @@ from spenser_gee.settings import Chosen
 @dataclass(frozen=True)
 class StrategyEntry:
     """settings: the strategy's own keys. make(settings, frame): the strategy. several: whether it can strive for more
-    than one objective at once."""
+    than one objective at once. repeats: evaluations of every generation but the first beside its offspring."""
 
     settings: type[Chosen]
     make: Callable[[Any, Frame[Any]], Strategy[Any, Any]]
     several: bool = False
+    repeats: int = 0
 
 
 class OnePlusLambdaSettings(Chosen):
@@ -41,8 +42,10 @@ class RandomSettings(Chosen):
 STRATEGIES: dict[str, StrategyEntry] = {
     "evolution": StrategyEntry(EvolutionSettings, Evolution, several=True),
     "nsga2": StrategyEntry(Nsga2Settings, Evolution, several=True),
-    "one-plus-lambda": StrategyEntry(OnePlusLambdaSettings, lambda settings, frame: OnePlusLambda(frame)),
-    "random": StrategyEntry(RandomSettings, lambda settings, frame: RandomSearch(frame)),
+    "one-plus-lambda": StrategyEntry(
+        OnePlusLambdaSettings, lambda settings, frame: OnePlusLambda(frame), repeats=1
+    ),
+    "random": StrategyEntry(RandomSettings, lambda settings, frame: RandomSearch(frame), repeats=1),
 }
 
 

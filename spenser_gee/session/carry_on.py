@@ -9,6 +9,7 @@ from spenser_gee.execution import open_executor
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import summarise
 from spenser_gee.search import Standing, Stops, finished, run_search
+from spenser_gee.search.proposals import EFFORT
 from spenser_gee.session.final import final_training
 from spenser_gee.session.generation import GenerationEvaluator, SessionRecord, order_weights
 from spenser_gee.session.reporter import Reporter
@@ -71,7 +72,9 @@ def _search(setup: Setup, folder: RunFolder, reporter: Reporter) -> None:
     record = SessionRecord(setup, folder, reporter)
     if finished(strategy, state, record, stops):
         return
-    reporter.searching(begun, search.generations, search.offspring, strategy.objectives[0])
+    done = begun - strategy.progress(state).finals
+    budgets = setup.evaluations_from(done) + EFFORT * setup.finalists
+    reporter.searching(begun, search.generations, budgets, strategy.objectives[0])
 
     def exhausted(generation: int) -> None:
         text = (

@@ -12,8 +12,9 @@ from spenser_gee.search import Candidate, GenerationSummary
 class Reporter(Protocol):
     """Hears of a run's progress. It must not change anything of the run. A subclass need not hear of all."""
 
-    def searching(self, generation: int, generations: int, offspring: int, objective: Objective) -> None:
-        """The search begins (or goes on) with `generation` (from 0); objective: the first one."""
+    def searching(self, generation: int, generations: int, budgets: float, objective: Objective) -> None:
+        """The search begins (or goes on) with `generation` (from 0). budgets: evaluations that are left at most, each
+        counted by its effort. objective: the first one."""
         return
 
     def candidate(self, candidate: Candidate[Any], generation: int, evaluation: Evaluation) -> None:

@@ -38,7 +38,7 @@ from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.space import check_size
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.site import Infeasible
-from spenser_gee.search import Described, Frame, Space, Strategy, make_strategy
+from spenser_gee.search import STRATEGIES, Described, Frame, Space, Strategy, make_strategy
 from spenser_gee.text import read_text
 
 # As this process began: the cores that it may use, or what OMP_NUM_THREADS says. A search in this process
@@ -87,6 +87,19 @@ class Setup:
     def training_threads(self) -> int:
         """Of the training after the search."""
         return self.config.threads or _ALL_THREADS
+
+    def evaluations_from(self, generation: int) -> int:
+        """Of the search from this generation on, at most; those of finalists not among them."""
+        search = self.config.search
+        repeats = STRATEGIES[search.strategy.kind].repeats
+        left = max(0, search.generations - generation)
+        return left * (search.offspring + repeats) - (repeats if left and generation == 0 else 0)
+
+    @property
+    def finalists(self) -> int:
+        """Networks that are trained longer in the end, at most."""
+        found = self.config.search.finalists
+        return found if found > 1 else 0
 
     @property
     def fitness(self) -> FitnessKind:
