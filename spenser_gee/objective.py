@@ -46,8 +46,9 @@ class Objective:
 
 
 def figure(value: float) -> str:
-    """The value of an objective: a share or a loss with four digits, a large count as a whole number."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+    """The value of an objective: a share or a loss with four digits, a count as a whole number."""
+    count = abs(value) > 1 and value == round(value)
+    return f"{value:,.0f}" if count or abs(value) >= 1000 else f"{value:.4f}"
 
 
 FITNESS = Objective("fitness", unit="accuracy")
