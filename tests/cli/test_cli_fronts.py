@@ -38,7 +38,7 @@ def test_show_has_the_front(capsys: Captured, tmp_path: Path) -> None:
     assert lines[head + 1 : head + 4] == [
         ["2", "0.9000", "+-", "0.0200", "2,000", "0.2000", "best"],
         ["1", "0.9200", "+-", "0.0300", "9,000", "0.4000"],
-        ["4", "0.5000", "300.0000", "0.1000"],
+        ["4", "0.5000", "300", "0.1000"],
     ]
     assert RULE in output.splitlines()
     _, text, _ = cli_main(capsys, "show", path, "--json")
@@ -72,7 +72,7 @@ def test_a_large_front_is_shown_in_part(capsys: Captured, tmp_path: Path) -> Non
     head = next(k for k, line in enumerate(lines) if line.startswith("front"))
     assert [line.split()[0] for line in lines[head + 1 : head + 21]] == [str(k) for k in range(20)]
     # Parameters are no objective here: they have a column of their own.
-    assert lines[head + 1].split() == ["0", "0.9000", "1.0000", "100.0000", "best"]
+    assert lines[head + 1].split() == ["0", "0.9000", "1.0000", "100", "best"]
     assert lines[head + 21] == "and 3 more: --json"
 
 

@@ -335,7 +335,11 @@ def test_random_search_takes_part_and_is_not_repeated(finished: Path, tmp_path: 
     # What is overridden for the comparison's trainings is not for the search that is to be equal.
     assert its["initialisation"] == mine["initialisation"]
     assert its["training"] == mine["training"]
-    assert {key for key in mine["search"] if mine["search"][key] != its["search"][key]} <= {"strategy"}
+    assert {key for key in mine["search"] if mine["search"][key] != its["search"][key]} <= {
+        "strategy",
+        "generations",
+        "evaluations",
+    }
     before = (out / "random-1" / "run.sqlite").stat().st_mtime_ns
     heard = Heard()
     compare(request(finished, [], out, seeds=1, random=2), BOUNDED, None, heard)

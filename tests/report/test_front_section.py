@@ -40,7 +40,7 @@ def test_each_further_objective_against_the_first(tmp_path: Path) -> None:
     assert table.rows == (
         ("1", "0.9200 ± 0.0300", "9,000", "0.4000", ""),
         ("2", "0.9000 ± 0.0200", "2,000", "0.2000", "best"),
-        ("4", "0.5000", "300.0000", "0.1000", ""),
+        ("4", "0.5000", "300", "0.1000", ""),
     )
     check_page(render("front", [section]))
 
