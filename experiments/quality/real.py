@@ -29,7 +29,7 @@ from spenser_gee.training.source import source_of
 
 GRAMMAR = Path(__file__).parents[2] / "grammars" / "spenser_gee.lark"
 SIZES: Mapping[str, Sequence[int]] = {"features": [1, 2, 3, 4, 5], "classification": [0, 1]}
-# Small batches: at equal images, more steps rank networks better (docs/search.md).
+# Small batches: at equal images, more steps tell networks apart better.
 TIME_STEPS, BATCH_SIZE, FINAL_TRAININGS = 4, 16, 2
 
 
