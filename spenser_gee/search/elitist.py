@@ -14,7 +14,7 @@ from typing import Any, Generic
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import FITNESS, Objective
-from spenser_gee.search.members import Member, readable, require_counts
+from spenser_gee.search.members import Member, complete_members, readable, require_counts
 from spenser_gee.search.proposals import Frame, Proposer
 from spenser_gee.search.ranking import best_first
 from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, Trained
@@ -77,7 +77,8 @@ class ElitistSearch(Generic[G]):
     ) -> ElitistState[G]:
         """Select the elite: see `select`."""
         elite = select(state.elite, evaluated, state.generation, self._objective)
-        known = {m.candidate.id: m for m in (*state.leading, *newcomers(evaluated, state.generation))}
+        told = complete_members(evaluated, state.generation, state.generation)
+        known = {member.candidate.id: member for member in (*state.leading, *told)}
         for member in (state.elite, elite):
             if member is not None:
                 known[member.candidate.id] = member
@@ -145,7 +146,7 @@ def select(
     def value(member: Member[G]) -> float:
         return objective.sign * member.mean(objective.name)
 
-    entrants = newcomers(evaluated, generation)
+    entrants = complete_members(evaluated, generation, generation)
     rivals = [member for member in entrants if elite is None or member.candidate.id != elite.candidate.id]
     best = max(rivals, key=value, default=None)
     if elite is None:
@@ -154,14 +155,5 @@ def select(
     for again in entrants:
         if again.candidate.id == elite.candidate.id:
             bar = value(again)
-            elite = replace(again, values=(*elite.values, *again.values))
+            elite = again.after(elite)
     return elite if best is None or value(best) < bar else best
-
-
-def newcomers(evaluated: Sequence[tuple[Candidate[G], Evaluation]], generation: int) -> list[Member[G]]:
-    """Those whose evaluation is complete and was made in this generation, by id."""
-    return [
-        Member.of(candidate, evaluation, generation, generation)
-        for candidate, evaluation in sorted(evaluated, key=lambda pair: pair[0].id)
-        if evaluation.status == "complete" and evaluation.evaluated
-    ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Generic, Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from pydantic import Field
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import Objective
 from spenser_gee.rng import derive_seed, stream
-from spenser_gee.search.members import Member, readable, require_counts
+from spenser_gee.search.members import Member, complete_members, readable, require_counts
 from spenser_gee.search.proposals import Described, Drawn, Frame, Proposer
 from spenser_gee.search.ranking import best_first, chosen_first
 from spenser_gee.search.screen import ENOUGH, Experience, Guess, Trees
@@ -126,19 +126,15 @@ class Evolution(Generic[G]):
         self, state: EvolutionState[G], evaluated: Sequence[tuple[Candidate[G], Evaluation]]
     ) -> EvolutionState[G]:
         """Complete evaluations join the population; who leaves it is a matter of `survival`."""
-        results = {c.id: (c, e) for c, e in evaluated if e.status == "complete" and e.evaluated}
         generation = state.generation
+        told = {each.candidate.id: each for each in complete_members(evaluated, generation, DRAW)}
 
         def updated(member: Member[G]) -> Member[G]:
-            found = results.get(member.candidate.id)
-            return member if found is None else member.again(found[1], generation, generation)
+            found = told.get(member.candidate.id)
+            return member if found is None else replace(found.after(member), draw=generation)
 
         known = {member.candidate.id for member in (*state.population, *state.best)}
-        new = [
-            Member.of(candidate, evaluation, generation, DRAW)
-            for number, (candidate, evaluation) in sorted(results.items())
-            if number not in known
-        ]
+        new = [member for number, member in told.items() if number not in known]
         population = self._survivors([*map(updated, state.population), *new])
         best = self._best([*map(updated, state.best), *new])
         return replace(
@@ -259,9 +255,14 @@ class _Breeding(Generic[G]):
         self._state, self._proposer, self._objectives = state, proposer, frame.objectives
         order = best_first(state.population, frame.objectives)
         self._rank = {at: rank for rank, at in enumerate(order)}
-        self._trees = None
-        if len(state.experience.rows) >= ENOUGH:
-            self._trees = Trees(state.experience, derive_seed(frame.seed, "trees", state.generation))
+
+    @cached_property
+    def _trees(self) -> Trees | None:
+        """Fitted when the first child is screened: a generation of samples needs none."""
+        experience = self._state.experience
+        if len(experience.rows) < ENOUGH:
+            return None
+        return Trees(experience, derive_seed(self._frame.seed, "trees", self._state.generation))
 
     def newcomer(self, index: int) -> Proposal[G]:
         """The candidate at this place of the generation."""

@@ -13,7 +13,7 @@ from typing import Any, Generic
 
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import Objective
-from spenser_gee.search.members import Member, require_counts
+from spenser_gee.search.members import complete_members, require_counts
 from spenser_gee.search.proposals import Frame
 from spenser_gee.search.ranking import chosen_first
 from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, S, Standing, Strategy, Trained
@@ -69,11 +69,8 @@ class WithFinals(Generic[S, G]):
         if not state.asked:
             return FinalsState(self._strategy.tell(state.search, evaluated), held=state.held)
         draw = self._strategy.progress(state.search).generation
-        complete = [
-            Member.of(candidate, evaluation, draw, draw).standing(self.objectives)
-            for candidate, evaluation in sorted(evaluated, key=lambda pair: pair[0].id)
-            if evaluation.status == "complete"
-        ]
+        members = complete_members(evaluated, draw, draw)
+        complete = [member.standing(self.objectives) for member in members]
         front = chosen_first(complete, self.objectives)
         search = self._strategy.tell(state.search, ())
         return FinalsState(search, held=state.held + 1, closed=True, front=tuple(front))

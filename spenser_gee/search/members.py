@@ -31,10 +31,9 @@ class Member(Generic[G]):
         """From its first complete evaluation."""
         return Member(candidate, (dict(evaluation.objectives),), dict(evaluation.errors), generation, draw)
 
-    def again(self, evaluation: Evaluation, generation: int, draw: int) -> Member[G]:
-        """With one complete evaluation more."""
-        values = (*self.values, dict(evaluation.objectives))
-        return replace(self, values=values, errors=dict(evaluation.errors), trained=generation, draw=draw)
+    def after(self, earlier: Member[G]) -> Member[G]:
+        """The same candidate with the values of its earlier evaluations too."""
+        return replace(self, values=(*earlier.values, *self.values))
 
     def mean(self, name: str) -> float:
         """Of an objective over its evaluations."""
@@ -94,6 +93,17 @@ class Member(Generic[G]):
         require(all(isinstance(word, str) for word in words))
         require_counts(candidate.id, *candidate.parents, values["trained"], values["draw"])
         return Member(candidate, scores, errors, values["trained"], values["draw"])
+
+
+def complete_members(
+    evaluated: Sequence[tuple[Candidate[G], Evaluation]], generation: int, draw: int
+) -> list[Member[G]]:
+    """Of those whose evaluation is complete and was made in this generation, by id."""
+    return [
+        Member.of(candidate, evaluation, generation, draw)
+        for candidate, evaluation in sorted(evaluated, key=lambda pair: pair[0].id)
+        if evaluation.status == "complete" and evaluation.evaluated
+    ]
 
 
 def readable(
