@@ -1,10 +1,10 @@
 """Does a search earn its evaluations? Strategies, and Optuna's, at equal cost from paired seeds.
 
     python experiments/search_quality.py table --table FILE.npz --epochs 10 --arms random one-plus-lambda optuna-tpe
-    python experiments/search_quality.py real --data-root DATA --arms random ageing-finalists --seeds 0 17 --workers 2
+    python experiments/search_quality.py real --data-root DATA --arms random evolution --seeds 0 17 --workers 2
 
 table: a table of trained networks is looked up (SpikeNAS-Bench): seconds. real: networks of spenser_gee.lark are trained
-on Fashion-MNIST at 14 x 14; the endpoint is the chosen network trained from birth, on the test images. An arm is a
+on Fashion-MNIST, pooled to 14 x 14 unless --pool says otherwise; the endpoint is the chosen network trained from birth, on the test images. An arm is a
 name (quality/arms.py) or NAME={"strategy": ...}. Every search spends as many budgets of one evaluation, finalists
 included. Searches of one seed begin with the same networks where the strategies sample them. What --out has already
 is not made again; tables in Markdown are printed of all that it has of this ground.
@@ -39,6 +39,7 @@ def parse() -> argparse.Namespace:
     real = grounds.add_parser("real", help="trained")
     real.add_argument("--dataset", default="fashion-mnist")
     real.add_argument("--data-root", type=Path)
+    real.add_argument("--pool", type=int, default=2, help="the mean of so many pixels squared is one pixel")
     real.add_argument(
         "--images", type=int, default=8000, help="for candidates: 70 %% train, 30 %% are Fitness"
     )
@@ -65,6 +66,7 @@ def request_of(options: argparse.Namespace) -> Request:
     return RealRequest(
         options.dataset,
         options.data_root,
+        options.pool,
         options.images,
         options.steps,
         options.final_steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -43,6 +44,14 @@ class Objective:
     def value(self, figures: Mapping[str, float]) -> float:
         """What these figures give. Raises KeyError where one is missing."""
         return float(figures[self.name] if self.of is None else self.of(figures))
+
+    def scaled(self, value: float) -> float:
+        """On the scale on which differences count: the logarithm, where ratios do."""
+        return math.log(max(value, math.ulp(0.0))) if self.log else value
+
+    def unscaled(self, value: float) -> float:
+        """The inverse of `scaled`."""
+        return math.exp(value) if self.log else value
 
 
 def figure(value: float) -> str:

@@ -276,3 +276,39 @@ def test_rank_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["all"][0] == pytest.approx(spearmanr([3, 4, 6, 5, 1.5, 1.5], [2, 3, 4, 5, 6, 1]).statistic)
     assert found["alive"][1] <= 0.8 <= found["alive"][2]
     assert agreement([None, 0.2], [0.1, 0.2])["alive"] is None
+
+
+def test_gene_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "front.json"
+    config = Path(__file__).parents[1] / "configs" / "digits.yaml"
+    small = ("training.epochs=null", "training.steps=4", "search.workers=0", "search.offspring=3")
+    sizes = ("--seeds", "1", "--generations", "2", "--epochs", "1")
+    options = (config, *sizes, "--out", out, "--figure", tmp_path / "front.png", "--set", *small)
+    gene_front = study("gene_front", monkeypatch, *options)
+    gene_front.main()
+    searches = json.loads(out.read_text())["searches"]
+    assert [row["space"] for row in searches] == list(gene_front.SPACES)
+    members = [member for row in searches for member in row["front"]]
+    assert all(0 <= member["test_accuracy"] <= 1 for member in members)
+    assert all(member["gene"] or member["parameters"] == member["dense_parameters"] for member in members)
+    assert not any(member["gene"] for member in searches[1]["front"])
+    assert "| with gene encoding | 1 |" in capsys.readouterr().out
+    monkeypatch.setattr(gene_front, "searched", lambda *rest: pytest.fail("searched again"))
+    gene_front.main()
+
+
+def test_best_within_a_limit_of_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    gene_front = study("gene_front", monkeypatch)
+
+    def front(*members: tuple[int, float]) -> list[dict[str, Any]]:
+        return [{"parameters": n, "test_accuracy": accuracy, "gene": n < 600} for n, accuracy in members]
+
+    space = "with gene encoding"
+    searches = [
+        {"space": space, "seed": 0, "front": front((400, 0.5), (900, 0.7), (3000, 0.6))},
+        {"space": space, "seed": 1, "front": front((800, 0.9), (5000, 0.95))},
+    ]
+    row = gene_front.table(searches).splitlines()[2]
+    assert row.startswith("| with gene encoding | 2 | 5 | 20 % | 50.0 ± 0.0 (1) | 80.0 ± 10.0 (2) | 80.0 ±")

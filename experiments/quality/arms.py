@@ -42,21 +42,20 @@ class Arm:
 
 
 STRONG = {"preset": "spenser-relative"}
-AGEING = {"kind": "evolution", "population": 24, "survival": "age", "tournament": 6, "screen": 1}
-MERIT = {**AGEING, "population": 10, "survival": "merit", "tournament": 3, "immigrants": 1, "duel": True}
-SCREENED = {**AGEING, "screen": 10}
+MERIT = {"kind": "evolution", "population": 10, "survival": "merit", "tournament": 5, "screen": 1}
+AGEING = {**MERIT, "population": 24, "survival": "age", "tournament": 6}
+SCREENED = {"screen": 40, "unscreened": 0.1}
 ARMS = {
     "random": Arm("random"),
     "random-finalists": Arm("random", finalists=5),
     "one-plus-lambda": Arm("one-plus-lambda", STRONG, changes=4),
     "one-plus-lambda-few": Arm("one-plus-lambda"),
-    "ageing": Arm(AGEING),
-    "ageing-finalists": Arm(AGEING, finalists=5),
-    "ageing-crossover": Arm({**AGEING, "crossover": 0.5}, finalists=5),
-    "merit-duel": Arm(MERIT, finalists=5),
-    "screened": Arm(SCREENED),
-    "screened-finalists": Arm(SCREENED, finalists=5),
-    "screened-merit": Arm({**MERIT, "screen": 10}, finalists=5),
+    "evolution": Arm("evolution", finalists=5),
+    "evolution-crossover": Arm({**MERIT, **SCREENED, "crossover": 0.5}, finalists=5),
+    "evolution-duel": Arm({**MERIT, **SCREENED, "immigrants": 1, "duel": True}, finalists=5),
+    "evolution-ageing": Arm({**AGEING, **SCREENED}, finalists=5),
+    "merit": Arm(MERIT, finalists=5),
+    "ageing": Arm(AGEING, finalists=5),
     "optuna-random": Arm("optuna-random"),
     "optuna-tpe": Arm("optuna-tpe"),
     "optuna-tpe-finalists": Arm("optuna-tpe", finalists=5),

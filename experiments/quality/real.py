@@ -36,10 +36,12 @@ TIME_STEPS, BATCH_SIZE, FINAL_TRAININGS = 4, 16, 2
 @dataclass(frozen=True)
 class RealRequest:
     """images: of the training part, for candidates: 70 % train them, 30 % are Fitness. steps: of a candidate.
-    final_steps: of the chosen network, on all training images. Images of 28 x 28 are pooled to 14 x 14."""
+    final_steps: of the chosen network, on all training images. pool: side of the squares of pixels whose mean is one
+    pixel of the images that the networks see."""
 
     dataset: str
     data_root: Path | None
+    pool: int
     images: int
     steps: int
     final_steps: int
@@ -50,7 +52,7 @@ class RealRequest:
     def label(self) -> str:
         """See `Request`."""
         return (
-            f"{self.dataset}, {self.images:,} images, {self.steps} steps of {BATCH_SIZE}, final {self.final_steps}, "
+            f"{self.dataset}, pooled {self.pool} x {self.pool}, {self.images:,} images, {self.steps} steps of {BATCH_SIZE}, final {self.final_steps}, "
             f"{self.parameters:,} parameters, {self.macs:,} MACs"
         )
 
@@ -62,7 +64,7 @@ class RealRequest:
     def ground(self) -> RealGround:
         """Raises InputError where the data are not there. One thread from here on."""
         start_process()
-        return RealGround(self, pooled(load_dataset(self.dataset, self.data_root)))
+        return RealGround(self, pooled(load_dataset(self.dataset, self.data_root), self.pool))
 
     def config(self, steps: int, mutation: Mapping[str, Any] | None = None) -> Config:
         """A training of so many steps in full, from birth, without an inner search."""
@@ -141,13 +143,11 @@ class RealGround:
         }
 
 
-def pooled(data: Dataset) -> Dataset:
-    """Images of 28 x 28 as 14 x 14: the means of 2 x 2 pixels; others as they are."""
-    return replace(data, train=_pooled(data.train), test=_pooled(data.test))
+def pooled(data: Dataset, side: int) -> Dataset:
+    """Images of the means of `side` x `side` pixels."""
+    return replace(data, train=_pooled(data.train, side), test=_pooled(data.test, side))
 
 
-def _pooled(samples: Samples) -> Samples:
-    if samples.input_shape[1:] != (28, 28):
-        return samples
-    means = torch.nn.functional.avg_pool2d(samples.images.float(), 2)
+def _pooled(samples: Samples, side: int) -> Samples:
+    means = torch.nn.functional.avg_pool2d(samples.images.float(), side)
     return Samples.of_images(means.round().to(torch.uint8), samples.labels)

@@ -22,6 +22,7 @@ from spenser_gee.phenotype.words.training import (
     LOSSES,
     OPTIMISERS,
     SCHEDULES,
+    TET,
     Clip,
     Genes,
     Input,
@@ -127,7 +128,8 @@ def read_value(word: str, key: str, text: str) -> Any:
 
 def _without_silent_genes(spec: NetworkSpec) -> NetworkSpec:
     """Drops what has no effect (a skip to nowhere, dropout of rate 0, gene-encoding of the layer that reads the
-    input, g without gene-encoded layers), so that networks that behave alike have equal specs."""
+    input, g without gene-encoded layers, the target of a pull without weight), so that networks that behave alike have
+    equal specs."""
     units: list[tuple[Layer, ...]] = []
     first = True
     for index, unit in enumerate(spec.units):
@@ -144,7 +146,12 @@ def _without_silent_genes(spec: NetworkSpec) -> NetworkSpec:
         for unit in units
         for layer in unit
     )
-    return replace(spec, units=tuple(units), genes=spec.genes if gene_coded else Genes())
+    return replace(
+        spec,
+        units=tuple(units),
+        genes=spec.genes if gene_coded else Genes(),
+        loss=TET(weight=0.0) if isinstance(spec.loss, TET) and spec.loss.weight == 0.0 else spec.loss,
+    )
 
 
 def _is_silent(layer: Layer, unit_index: int) -> bool:

@@ -24,7 +24,7 @@ from spenser_gee.rng import derive_seed, stream
 from spenser_gee.search.members import Member, complete_members, readable, require_counts
 from spenser_gee.search.proposals import Described, Drawn, Frame, Proposer
 from spenser_gee.search.ranking import best_first, chosen_first
-from spenser_gee.search.screen import ENOUGH, Experience, Guess, Trees
+from spenser_gee.search.screen import ENOUGH, Experience, Trees
 from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, Trained
 from spenser_gee.settings import Chosen, NotNegative, Positive, Share, Whole
 
@@ -44,21 +44,21 @@ class EvolutionSettings(Chosen):
     """
 
     kind: str = "evolution"
-    population: Annotated[Whole, Field(ge=2)] = 24
-    survival: Literal["age", "merit"] = "age"
-    tournament: Positive = 6
+    population: Annotated[Whole, Field(ge=2)] = 10
+    survival: Literal["age", "merit"] = "merit"
+    tournament: Positive = 5
     crossover: Share = 0.0
     immigrants: NotNegative = 0
     duel: bool = False
-    screen: Positive = 10
-    unscreened: Share = 0.25
+    screen: Positive = 40
+    unscreened: Share = 0.1
 
 
 class Nsga2Settings(EvolutionSettings):
     """NSGA-II: `evolution` with that algorithm's survival, tournament and crossover, and without trees."""
 
     kind: str = "nsga2"
-    survival: Literal["age", "merit"] = "merit"
+    population: Annotated[Whole, Field(ge=2)] = 24
     tournament: Positive = 2
     crossover: Share = 0.5
     screen: Positive = 1
@@ -262,7 +262,8 @@ class _Breeding(Generic[G]):
         experience = self._state.experience
         if len(experience.rows) < ENOUGH:
             return None
-        return Trees(experience, derive_seed(self._frame.seed, "trees", self._state.generation))
+        seed = derive_seed(self._frame.seed, "trees", self._state.generation)
+        return Trees(experience, self._objectives, seed)
 
     def newcomer(self, index: int) -> Proposal[G]:
         """The candidate at this place of the generation."""
@@ -305,6 +306,4 @@ class _Breeding(Generic[G]):
         assert self._trees is not None
         assert self._space.features is not None
         features = [self._space.features(drawn.genotype, each.payload) for drawn, each in pool]
-        names = [objective.name for objective in self._objectives]
-        guesses = [Guess(dict(zip(names, each, strict=True))) for each in self._trees.guesses(features)]
-        return best_first(guesses, self._objectives)[0]
+        return best_first(self._trees.hopes(features), self._objectives)[0]

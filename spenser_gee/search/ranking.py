@@ -95,10 +95,7 @@ class _Entrant:
 def _scaled(scored: Scored, objective: Objective) -> tuple[float, float]:
     """Value and standard error, where ratios count as their logarithms."""
     value, error = scored.mean(objective.name), scored.standard_error(objective.name) or 0.0
-    if not objective.log:
-        return value, error
-    value = max(value, math.ulp(0.0))
-    return math.log(value), error / value
+    return objective.scaled(value), error / max(value, math.ulp(0.0)) if objective.log else error
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]  # deap has no types

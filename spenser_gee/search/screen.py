@@ -13,10 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from spenser_gee.objective import Objective
 from spenser_gee.search.members import require
 
 MISSING = -1.0
 TREES = 50
+#: Standard deviations: an upper confidence bound, as Bayesian optimisation has it (Srinivas et al., "Gaussian process
+#: optimization in the bandit setting", ICML 2010), with forests as in SMAC (Hutter et al., LION 2011).
+OPTIMISM = 0.5
 #: Evaluations from which trees are fitted.
 ENOUGH = 10
 
@@ -53,28 +57,48 @@ class Experience:
 
 
 class Trees:
-    """Fitted to an experience of at least `ENOUGH` networks; equal experience and seed, equal guesses."""
+    """Fitted to an experience of at least `ENOUGH` networks; equal experience and seed, equal hopes."""
 
-    def __init__(self, experience: Experience, seed: int) -> None:
+    def __init__(self, experience: Experience, objectives: Sequence[Objective], seed: int) -> None:
         # It takes a second to import, and most searches' helpers never need it.
         from sklearn.ensemble import ExtraTreesRegressor
 
-        self._names = experience.names
+        self._names, self._objectives = experience.names, objectives
         width = len(self._names)
         rows = [(*row, *[MISSING] * (width - len(row))) for row in experience.rows]
+        targets = np.array(
+            [
+                [o.scaled(value) for o, value in zip(objectives, row, strict=True)]
+                for row in experience.targets
+            ]
+        )
         self._model = ExtraTreesRegressor(TREES, random_state=seed % 2**32)
-        targets = np.asarray(experience.targets)
-        self._model.fit(np.asarray(rows, np.float32), targets if targets.shape[1] > 1 else targets[:, 0])
+        self._model.fit(np.asarray(rows, np.float32), targets if len(objectives) > 1 else targets[:, 0])
 
-    def guesses(self, features: Sequence[Mapping[str, float]]) -> list[tuple[float, ...]]:
-        """Of each network its objectives."""
-        rows = [[each.get(name, MISSING) for name in self._names] for each in features]
-        found = self._model.predict(np.asarray(rows, np.float32))
-        return [tuple(map(float, np.atleast_1d(row))) for row in found]
+    def hopes(self, features: Sequence[Mapping[str, float]]) -> list[Hope]:
+        """Of each network what it may reach: the mean of the trees, and `OPTIMISM` standard deviations between them.
+
+        The mean alone favours copies of the best network known: no tree guesses more than the best value that it was
+        fitted to, and the trees agree on that value only where nothing differs that ever mattered.
+        """
+        asked = np.asarray(
+            [[each.get(name, MISSING) for name in self._names] for each in features], np.float32
+        )
+        found = np.stack(
+            [
+                tree.predict(asked, check_input=False).reshape(len(features), -1)
+                for tree in self._model.estimators_
+            ]
+        )
+        signs = np.array([objective.sign for objective in self._objectives])
+        return [
+            Hope({o.name: o.unscaled(float(value)) for o, value in zip(self._objectives, row, strict=True)})
+            for row in found.mean(0) + OPTIMISM * signs * found.std(0)
+        ]
 
 
 @dataclass(frozen=True)
-class Guess:
+class Hope:
     """The objectives of one network by name, to be ranked."""
 
     values: Mapping[str, float]

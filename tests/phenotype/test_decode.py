@@ -83,6 +83,8 @@ def test_silent_genes_make_no_difference() -> None:
     # The layer that reads the input has ordinary weights whatever it says.
     assert units("conv weights=gene lif", "fc units=classes lif", "genes count=99") == plain
     assert units("conv lif", "conv weights=gene lif", "genes count=99").genes == Genes(99)
+    assert units("conv lif", "tet weight=0 target=1") == units("conv lif", "tet weight=0 target=2")
+    assert units("conv lif", "tet weight=0.1 target=1") != units("conv lif", "tet weight=0.1 target=2")
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
-from spenser_gee.objective import OBJECTIVES
+from spenser_gee.objective import FITNESS, OBJECTIVES, Objective
 from spenser_gee.search import Frame, MemoryRecord, Proposal, RandomSearch, Stops, run_search
 from spenser_gee.search.evolution import Evolution, EvolutionSettings, Nsga2Settings
-from spenser_gee.search.screen import Experience, Trees
+from spenser_gee.search.screen import OPTIMISM, TREES, Experience, Trees
 from spenser_gee.testing.toy_space import Bits, evaluator, toy_space
 
 BOTH = (OBJECTIVES["fitness"], OBJECTIVES["parameters"])
@@ -166,10 +168,31 @@ def test_trees_are_equal_for_equal_seeds_and_take_features_that_were_not_there_b
     back = Experience.from_json(experience.to_json(), 2)
     assert back == experience
     asked = [{"n": 2.0}, {"n": 17.0, "late": 1.0, "unknown": 5.0}]
-    first, second = Trees(experience, 1).guesses(asked), Trees(back, 1).guesses(asked)
+    objectives = (FITNESS, Objective("loss", "minimise"))
+    first, second = Trees(experience, objectives, 1).hopes(asked), Trees(back, objectives, 1).hopes(asked)
     assert first == second
-    assert first[0][0] == pytest.approx(2.0, abs=1.0)
-    assert first[1] == pytest.approx((17.0, -17.0), abs=1.0)
+    # What was evaluated is known exactly.
+    assert first[0].values == pytest.approx({"fitness": 2.0, "loss": -2.0})
+    assert first[1].values == pytest.approx({"fitness": 17.0, "loss": -17.0})
+
+
+def test_trees_hope_for_the_best_where_they_disagree() -> None:
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    objectives = (FITNESS, Objective("loss", "minimise"), Objective("parameters", "minimise", log=True))
+    known = [(float(n), (0.1 * n, 1.0 / n, 10.0**n)) for n in range(1, 13) if n != 6]
+    experience = Experience()
+    for n, targets in known:
+        experience = experience.with_network({"n": n}, targets)
+    (hope,) = Trees(experience, objectives, 3).hopes([{"n": 6.0}])
+    rows, targets = [[n] for n, _ in known], [[a, b, math.log(c)] for _, (a, b, c) in known]
+    forest = ExtraTreesRegressor(TREES, random_state=3).fit(np.float32(rows), targets)
+    guesses = np.stack([tree.predict(np.float32([[6.0]]))[0] for tree in forest.estimators_])
+    mean, spread = guesses.mean(0), OPTIMISM * guesses.std(0)
+    assert hope.mean("fitness") == pytest.approx(mean[0] + spread[0])
+    assert hope.mean("loss") == pytest.approx(mean[1] - spread[1])
+    assert hope.mean("parameters") == pytest.approx(math.exp(mean[2] - spread[2]))
+    assert 0.5 < hope.mean("fitness") < 0.7
 
 
 def test_options_that_the_space_cannot_serve_are_refused() -> None:
