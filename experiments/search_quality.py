@@ -4,10 +4,10 @@
     python experiments/search_quality.py real --data-root DATA --arms random evolution --seeds 0 17 --workers 2
 
 table: a table of trained networks is looked up (SpikeNAS-Bench): seconds. real: networks of spenser_gee.lark are trained
-on Fashion-MNIST, pooled to 14 x 14 unless --pool says otherwise; the endpoint is the chosen network trained from birth, on the test images. An arm is a
-name (quality/arms.py) or NAME={"strategy": ...}. Every search spends as many budgets of one evaluation, finalists
-included. Searches of one seed begin with the same networks where the strategies sample them. What --out has already
-is not made again; tables in Markdown are printed of all that it has of this ground.
+on Fashion-MNIST, pooled to 14 x 14 unless --pool says otherwise; the endpoint is the chosen network trained from birth,
+on the test images. An arm is a name (quality/arms.py) or NAME={"strategy": ...}. Every search spends as many budgets of
+one evaluation, finalists included. Searches of one seed begin with the same networks where the strategies sample them.
+What --out has already is not made again; tables in Markdown are printed of all that it has of this ground.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ class RealRequest:
     def label(self) -> str:
         """See `Request`."""
         return (
-            f"{self.dataset}, pooled {self.pool} x {self.pool}, {self.images:,} images, {self.steps} steps of {BATCH_SIZE}, final {self.final_steps}, "
+            f"{self.dataset}, pooled {self.pool} x {self.pool}, {self.images:,} images, "
+            f"{self.steps} steps of {BATCH_SIZE}, final {self.final_steps}, "
             f"{self.parameters:,} parameters, {self.macs:,} MACs"
         )
 

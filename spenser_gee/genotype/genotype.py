@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spenser_gee.errors import input_error
-from spenser_gee.grammar.derive import Codon, Derivation, Expansion, expand, expansion_of
+from spenser_gee.grammar.derive import Codon, Derivation, Expansion, Fill, expand, expansion_of
 from spenser_gee.grammar.model import Grammar
 from spenser_gee.grammar.sentence import join_tokens, parse_sentence
 
@@ -91,6 +91,17 @@ def _expanded(expansion: Expansion, rule: str, unit: Unit) -> Derivation:
     if (expansion, rule) not in kept:
         kept[expansion, rule] = expand(expansion, rule, unit.genes)
     return kept[expansion, rule]
+
+
+def expanded_unit(
+    expansion: Expansion, rule: str, genes: Mapping[str, tuple[Codon, ...]], fill: Fill
+) -> Unit:
+    """A unit with exactly the genes that it uses: missing and impossible ones are filled, surplus ones dropped."""
+    derivation = expand(expansion, rule, genes, fill)
+    unit = Unit(derivation.genes)
+    # Its own genes expand to the same.
+    unit.__dict__["_expanded"] = {(expansion, rule): derivation}
+    return unit
 
 
 def canonicalise(genotype: Genotype, grammar: Grammar) -> Genotype:

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from spenser_gee.errors import Finding, InputError, Place
-from spenser_gee.genotype.genotype import Genotype, Unit
-from spenser_gee.grammar.derive import Codon, Site, expand, expansion_of, fill_random
+from spenser_gee.genotype.genotype import Genotype, Unit, expanded_unit
+from spenser_gee.grammar.derive import Codon, Site, expansion_of, fill_random
 from spenser_gee.grammar.model import Grammar, Part
 
 #: What a genotype stands for: where two have equal keys, one is a copy of the other.
@@ -80,7 +80,7 @@ class Operations:
             units.insert(at, units[source])
         else:
             changes.append(f"{part.name}: add unit {at + 1}")
-            units.insert(at, Unit(expand(self.expansion, part.rule, {}, self.fill).genes))
+            units.insert(at, expanded_unit(self.expansion, part.rule, {}, self.fill))
 
     def remove(self, part: Part, units: list[Unit], changes: list[str]) -> None:
         at = int(self.rng.random() * len(units))
@@ -101,7 +101,7 @@ class Operations:
         values = list(unit.genes[site.name])
         values[position] = new
         changed = {**unit.genes, site.name: tuple(values)}
-        result = Unit(expand(self.expansion, part.rule, changed, self.fill).genes)
+        result = expanded_unit(self.expansion, part.rule, changed, self.fill)
         if result != unit:
             label = f"number of {site.label}" if site.kind == "count" else site.label
             changes.append(f"{part.name} {index + 1}: {label} {site.text(old)} -> {site.text(new)}")

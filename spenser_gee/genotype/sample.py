@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from spenser_gee.errors import Finding, InputError, Place, nearest
-from spenser_gee.genotype.genotype import Genotype, Unit
-from spenser_gee.grammar.derive import expand, expansion_of, fill_random
+from spenser_gee.genotype.genotype import Genotype, expanded_unit
+from spenser_gee.grammar.derive import expansion_of, fill_random
 from spenser_gee.grammar.model import Grammar
 
 
@@ -59,5 +59,5 @@ def sample_genotype(
     for part in grammar.parts:
         counts = sizes.get(part.name) or range(part.minimum, part.maximum + 1)
         count = counts[int(rng.random() * len(counts))]
-        parts[part.name] = tuple(Unit(expand(expansion, part.rule, {}, fill).genes) for _ in range(count))
+        parts[part.name] = tuple(expanded_unit(expansion, part.rule, {}, fill) for _ in range(count))
     return Genotype(parts)

@@ -5,7 +5,7 @@ Pure and total on genotypes of a grammar that passed `check_words`: no randomnes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -58,29 +58,33 @@ def read_units(units: Iterable[tuple[str, ...]]) -> NetworkSpec:
     for tokens in units:
         unit: list[Layer] = []
         for part in _read_words(tokens):
-            if isinstance(part, LAYERS):
+            role = _ROLES[type(part)]
+            if role == "layer":
                 unit.append(part)
-            elif isinstance(part, AUGMENTATIONS):
+            elif role == "augmentation":
                 augmentation.append(part)
-            elif not isinstance(part, Nothing):
-                macro[_macro_name(part)] = part
+            elif role != "nothing":
+                macro[role] = part
         if unit:
             layers.append(tuple(unit))
-    return _without_silent_genes(NetworkSpec(units=tuple(layers), augmentation=tuple(augmentation), **macro))
+    return NetworkSpec(augmentation=tuple(augmentation), **_without_silent_genes(layers, macro))
 
 
-_MACRO_PARTS: dict[str, tuple[type[Any], ...]] = {
-    "genes": (Genes,),
-    "input": (Input,),
-    "loss": LOSSES,
-    "optimiser": OPTIMISERS,
-    "schedule": SCHEDULES,
-    "clip": (Clip,),
+_ROLES: dict[type[Any], str] = {
+    kind: role
+    for role, kinds in {
+        "layer": LAYERS,
+        "augmentation": AUGMENTATIONS,
+        "nothing": (Nothing,),
+        "genes": (Genes,),
+        "input": (Input,),
+        "loss": LOSSES,
+        "optimiser": OPTIMISERS,
+        "schedule": SCHEDULES,
+        "clip": (Clip,),
+    }.items()
+    for kind in kinds
 }
-
-
-def _macro_name(part: Any) -> str:
-    return next(name for name, kinds in _MACRO_PARTS.items() if isinstance(part, kinds))
 
 
 @lru_cache(maxsize=4096)  # a mutant shares most units with its parent
@@ -103,9 +107,12 @@ def _read_words(tokens: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(parts)
 
 
+_KEYS = {word: keys_of(kind) for word, kind in KEYWORDS.items()}
+
+
 def read_value(word: str, key: str, text: str) -> Any:
     """The value of `key=text` of a keyword. Raises InputError where the key or the value is unknown."""
-    keys = keys_of(KEYWORDS[word])
+    keys = _KEYS[word]
     if key not in keys:
         known = ", ".join(keys) or "no keys at all"
         raise input_error("<sentence>", f'"{word}" has no key "{key}"{nearest(key, keys)} (it has {known})')
@@ -126,36 +133,35 @@ def read_value(word: str, key: str, text: str) -> Any:
     return int(number) if declared.kind == "whole" else number
 
 
-def _without_silent_genes(spec: NetworkSpec) -> NetworkSpec:
-    """Drops what has no effect (a skip to nowhere, dropout of rate 0, gene-encoding of the layer that reads the
-    input, g without gene-encoded layers, the target of a pull without weight), so that networks that behave alike have
-    equal specs."""
-    units: list[tuple[Layer, ...]] = []
-    first = True
-    for index, unit in enumerate(spec.units):
-        kept: list[Layer] = []
+def _without_silent_genes(units: Iterable[tuple[Layer, ...]], macro: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a network without what has no effect (a skip to nowhere, dropout of rate 0, gene-encoding of the layer
+    that reads the input, g without gene-encoded layers, the target of a pull without weight), so that networks that
+    behave alike have equal specs."""
+    kept: list[tuple[Layer, ...]] = []
+    first, gene_coded = True, False
+    for index, unit in enumerate(units):
+        here: list[Layer] = []
         for layer in unit:
-            if isinstance(layer, (Conv, FullyConnected)):
-                kept.append(replace(layer, weights="direct") if first else layer)
+            if type(layer) is Conv or type(layer) is FullyConnected:
+                if layer.weights == "gene":
+                    layer = replace(layer, weights="direct") if first else layer
+                    gene_coded = gene_coded or not first
                 first = False
-            elif not _is_silent(layer, index):
-                kept.append(layer)
-        units.append(tuple(kept))
-    gene_coded = any(
-        isinstance(layer, (Conv, FullyConnected)) and layer.weights == "gene"
-        for unit in units
-        for layer in unit
-    )
-    return replace(
-        spec,
-        units=tuple(units),
-        genes=spec.genes if gene_coded else Genes(),
-        loss=TET(weight=0.0) if isinstance(spec.loss, TET) and spec.loss.weight == 0.0 else spec.loss,
-    )
+            elif _is_silent(layer, index):
+                continue
+            here.append(layer)
+        kept.append(tuple(here))
+    parts = {**macro, "units": tuple(kept)}
+    if not gene_coded:
+        parts.pop("genes", None)
+    loss = parts.get("loss")
+    if type(loss) is TET and loss.weight == 0.0:
+        parts["loss"] = TET(weight=0.0)
+    return parts
 
 
 def _is_silent(layer: Layer, unit_index: int) -> bool:
-    if isinstance(layer, Skip):
+    if type(layer) is Skip:
         # Unit `unit_index` (from 0) has unit_index units before it, and the input before those.
         return layer.back == 0 or layer.back > unit_index + 1
-    return isinstance(layer, Dropout) and layer.rate == 0.0
+    return type(layer) is Dropout and layer.rate == 0.0

@@ -77,7 +77,11 @@ _SINGLE = ("genes", "input", "loss", "optimiser", "schedule")  # the parts that 
 
 
 def _pair(part: Any) -> list[Any]:
-    return [part.word, {f.name: getattr(part, f.name) for f in fields(part)}]
+    names = _NAMES[type(part)]
+    return [part.word, {name: getattr(part, name) for name in names}]
+
+
+_NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in KEYWORDS.values()}
 
 
 def _layer(pair: Any) -> Any:

@@ -159,8 +159,8 @@ def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotyp
     mutation = mutation_settings(config.search.mutation)
     sizes = dict(config.search.sizes)
 
-    def key(genotype: Genotype) -> str:
-        return decode(genotype, grammar).key()
+    def key(genotype: Genotype) -> NetworkSpec:
+        return decode(genotype, grammar)
 
     def change(genotype: Genotype, rng: np.random.Generator) -> tuple[Genotype, Sequence[str]]:
         mutant = mutate(genotype, grammar, mutation, rng, key)

@@ -6,8 +6,10 @@ from search_spaces import NASTY_GRAMMAR, SPENSER_GRAMMAR, TAIL
 
 from spenser_gee.errors import InputError
 from spenser_gee.genotype import sample_genotype, sentence_of, unit_tokens
+from spenser_gee.genotype.genotype import expanded_unit
 from spenser_gee.genotype.sample import check_sizes
 from spenser_gee.grammar import parse_grammar
+from spenser_gee.grammar.derive import expand, expansion_of, fill_random
 from spenser_gee.rng import stream
 
 
@@ -101,3 +103,13 @@ def test_every_alternative_and_count_is_reached():
     wanted = {"one", "two", "three", "extra", "none", "b2", "size", "+", "-", "==", "(", "[", "leaf"}
     wanted |= {"add", "mul", "times", "other", "word", "x", "y", "t"}
     assert wanted <= {piece for word in words for piece in (word, *word.split("="))}
+
+
+@pytest.mark.parametrize("grammar", [SPENSER_GRAMMAR, NASTY_GRAMMAR])
+def test_what_a_unit_keeps_of_its_expansion_is_what_its_genes_expand_to(grammar):
+    expansion, rng = expansion_of(grammar), np.random.default_rng(4)
+    for _ in range(50):
+        for part in grammar.parts:
+            unit = expanded_unit(expansion, part.rule, {}, fill_random(rng))
+            (kept,) = unit.__dict__["_expanded"].values()
+            assert kept == expand(expansion, part.rule, unit.genes)

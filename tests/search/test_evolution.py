@@ -66,7 +66,7 @@ def test_the_whole_population_as_tournament_makes_the_best_the_only_parent() -> 
 
 
 def test_a_tournament_of_one_is_no_selection() -> None:
-    _, _, record = evolved(40, population=4, tournament=1)
+    _, _, record = evolved(40, population=4, tournament=1, survival="age")
     parents = {c.parents for (g, _), (c, _) in record.evaluations.items() if g > 0}
     assert len(parents) > 60
 
