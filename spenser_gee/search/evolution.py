@@ -18,6 +18,7 @@ from typing import Annotated, Any, Generic, Literal
 import numpy as np
 from pydantic import Field
 
+from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import Objective
 from spenser_gee.rng import derive_seed, stream
@@ -86,6 +87,12 @@ class Evolution(Generic[G]):
     def __init__(self, settings: EvolutionSettings, frame: Frame[G]) -> None:
         if frame.offspring < 1:
             raise ValueError(f"offspring is at least 1, got {frame.offspring}")
+        if settings.duel and frame.offspring < 2:
+            raise input_error(
+                "search.strategy",
+                f"a duel takes two places of a generation, found offspring: {frame.offspring}",
+                "Set search.offspring to 2 or more, or leave duel out.",
+            )
         if settings.screen > 1 and frame.space.features is None:
             raise ValueError("mutants are screened by their features, which this space does not have")
         if settings.crossover > 0 and frame.space.cross is None:
@@ -167,7 +174,7 @@ class Evolution(Generic[G]):
         pair = {state.best[0].candidate.id, best[0].candidate.id}
         if len(pair) < 2 or not pair <= {member.candidate.id for member in best}:
             return ()
-        return tuple(sorted(pair))[: self._frame.offspring]
+        return tuple(sorted(pair))
 
     def _learned(self, experience: Experience, new: Sequence[Member[G]]) -> Experience:
         if self._settings.screen == 1:

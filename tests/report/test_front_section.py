@@ -21,6 +21,7 @@ from spenser_gee.report.run.evolution import evolution_section
 from spenser_gee.report.run.facts import fitness_of_all
 from spenser_gee.report.run.front import front_section
 from spenser_gee.report.tensorboard import scalars
+from spenser_gee.search.strategy import Standing
 
 
 def test_each_further_objective_against_the_first(tmp_path: Path) -> None:
@@ -43,6 +44,15 @@ def test_each_further_objective_against_the_first(tmp_path: Path) -> None:
         ("4", "0.5000", "300", "0.1000", ""),
     )
     check_page(render("front", [section]))
+
+
+def test_a_front_of_the_finals_says_that_its_values_are_of_more_training(tmp_path: Path) -> None:
+    made = several(tmp_path, 2)
+    values = {"fitness": 0.95, "parameters": 2000.0}
+    made.evaluation(2, 1, 0.95, further=values, effort=4.0)
+    made.front(1, [Standing(2, 1, 1, values, values, {})], finals=1)
+    said = words(front_section(made.run))
+    assert "its values are those after 4 times the training that the others had" in said
 
 
 def test_members_are_named_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

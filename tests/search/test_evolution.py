@@ -201,6 +201,8 @@ def test_options_that_the_space_cannot_serve_are_refused() -> None:
         Evolution(EvolutionSettings(crossover=0.1, screen=1), Frame(space, 1, 2))
     with pytest.raises(ValueError, match="features"):
         Evolution(EvolutionSettings(screen=4), Frame(space, 1, 2))
+    with pytest.raises(InputError, match="a duel takes two places of a generation, found offspring: 1"):
+        Evolution(EvolutionSettings(duel=True), Frame(toy_space(), 1, 1))
 
 
 def test_several_objectives_keep_a_front_and_nsga2_spreads_over_it() -> None:

@@ -10,6 +10,7 @@ from spenser_gee.report.drawing.front import draw_front, log_ticks
 from spenser_gee.report.drawing.label_places import label_points
 from spenser_gee.report.drawing.section import Figure, Section, Table
 from spenser_gee.report.run.facts import measured, number_of
+from spenser_gee.runs.queries import evaluations, generations
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import Member, summarise
 from spenser_gee.search.strategy import best_rule
@@ -36,7 +37,20 @@ def front_section(run: RunFolder) -> Section | None:
     ]
     rule = best_rule(objectives)
     figures = (_figure(front, others, objectives[0], other) for other in objectives[1:])
-    return Section("Front", "front", (f"{rule[0].upper()}{rule[1:]}.", *figures, _table(front, objectives)))
+    said = f"{rule[0].upper()}{rule[1:]}.{_of_the_finals(run)}"
+    return Section("Front", "front", (said, *figures, _table(front, objectives)))
+
+
+def _of_the_finals(run: RunFolder) -> str:
+    """The values of a front that the finals decided are of another budget than all others."""
+    last = generations(run)[-1]
+    if not last.finals:
+        return ""
+    effort = max(each.effort for each in evaluations(run) if each.generation == last.generation)
+    return (
+        f" The finals decided it: its values are those after {effort:g} times the training that the others had, "
+        "so that they cannot be compared with the pale ones."
+    )
 
 
 def _figure(front: Sequence[Member], others: Sequence[_Means], first: Objective, other: Objective) -> Figure:
