@@ -48,7 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--generations", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=20, help="of the members of the fronts")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, default=Path("docs/results/gene_front.json"))
     parser.add_argument("--figure", type=Path)
     return parser.parse_args()

@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 
 from spenser_gee.genotype import canonicalise, genotype_from_sentence, sentence_of
 from spenser_gee.grammar.load import load_grammar
+from spenser_gee.search.evolution import EvolutionSettings
 
 sys.path.insert(0, str(Path(__file__).parent / "session"))
 
@@ -137,6 +138,16 @@ def test_every_arm_searches_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
         assert row["fitness"] == pytest.approx(validation[number, int(long)])
         assert abs(row["units"] - 60) <= 5  # half a generation, with the one evaluated again
         assert row["units"] == row["evaluations"] + (3 * 5 if long else 0)
+
+
+def test_an_arm_is_recorded_with_what_it_does_not_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    study("search_quality", monkeypatch)
+    arms = importlib.import_module("quality.arms")
+    recorded = arms.as_json(arms.ARMS["evolution-ageing"])
+    # So that rows of another default are not taken for the same arm's.
+    assert recorded["strategy"] == {**EvolutionSettings().model_dump(), **arms.AGEING}
+    assert recorded["mutation"]["preset"] == "few-changes"
+    assert arms.as_json(arms.ARMS["optuna-tpe"])["strategy"] == "optuna-tpe"
 
 
 def test_genes_changed_on_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,20 +42,18 @@ class Arm:
 
 
 STRONG = {"preset": "spenser-relative"}
-MERIT = {"kind": "evolution", "population": 10, "survival": "merit", "tournament": 5, "screen": 1}
-AGEING = {**MERIT, "population": 24, "survival": "age", "tournament": 6}
-SCREENED = {"screen": 40, "unscreened": 0.1}
+AGEING = {"kind": "evolution", "population": 24, "survival": "age", "tournament": 6}
 ARMS = {
     "random": Arm("random"),
     "random-finalists": Arm("random", finalists=5),
     "one-plus-lambda": Arm("one-plus-lambda", STRONG, changes=4),
     "one-plus-lambda-few": Arm("one-plus-lambda"),
     "evolution": Arm("evolution", finalists=5),
-    "evolution-crossover": Arm({**MERIT, **SCREENED, "crossover": 0.5}, finalists=5),
-    "evolution-duel": Arm({**MERIT, **SCREENED, "immigrants": 1, "duel": True}, finalists=5),
-    "evolution-ageing": Arm({**AGEING, **SCREENED}, finalists=5),
-    "merit": Arm(MERIT, finalists=5),
-    "ageing": Arm(AGEING, finalists=5),
+    "evolution-crossover": Arm({"kind": "evolution", "crossover": 0.5}, finalists=5),
+    "evolution-duel": Arm({"kind": "evolution", "immigrants": 1, "duel": True}, finalists=5),
+    "evolution-ageing": Arm(AGEING, finalists=5),
+    "merit": Arm({"kind": "evolution", "screen": 1}, finalists=5),
+    "ageing": Arm({**AGEING, "screen": 1}, finalists=5),
     "optuna-random": Arm("optuna-random"),
     "optuna-tpe": Arm("optuna-tpe"),
     "optuna-tpe-finalists": Arm("optuna-tpe", finalists=5),
@@ -84,6 +82,10 @@ def _read(text: str) -> tuple[str, Arm]:
 
 
 def as_json(arm: Arm) -> dict[str, Any]:
-    """Plain values, for the file of results."""
-    values: dict[str, Any] = json.loads(json.dumps(asdict(arm)))
+    """Plain values, for the file of results: the strategy with all its keys, so that another default is another arm."""
+    strategy = arm.strategy if arm.optuna else ByName(STRATEGIES)(arm.strategy).model_dump()
+    mutation = Mutation.model_validate(dict(arm.mutation)).model_dump()
+    values: dict[str, Any] = json.loads(
+        json.dumps({**asdict(arm), "strategy": strategy, "mutation": mutation})
+    )
     return values

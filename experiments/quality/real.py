@@ -16,6 +16,7 @@ from quality.grammar_trial import suggest_genotype
 from quality.training import CPU, evaluate, start_process
 from spenser_gee.config import Config
 from spenser_gee.data import Dataset, Samples, load_dataset
+from spenser_gee.errors import input_error
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.fitness.evaluator import Candidacy, Task
 from spenser_gee.fitness.task import make_task
@@ -65,7 +66,13 @@ class RealRequest:
     def ground(self) -> RealGround:
         """Raises InputError where the data are not there. One thread from here on."""
         start_process()
-        return RealGround(self, pooled(load_dataset(self.dataset, self.data_root), self.pool))
+        data = load_dataset(self.dataset, self.data_root)
+        side = min(data.input_shape[1:])
+        if not 1 <= self.pool <= side:
+            raise input_error(
+                "--pool", f"{self.pool} is not in 1..{side}", "Give the side of a square of pixels."
+            )
+        return RealGround(self, pooled(data, self.pool))
 
     def config(self, steps: int, mutation: Mapping[str, Any] | None = None) -> Config:
         """A training of so many steps in full, from birth, without an inner search."""

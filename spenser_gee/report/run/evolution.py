@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from spenser_gee.objective import Objective
 from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.section import Figure, Section
-from spenser_gee.report.run.facts import Fitness, fitness_of_all, number_of, spread
+from spenser_gee.report.run.facts import Fitness, effort_of, fitness_of_all, number_of, spread
 from spenser_gee.runs.origin import objective_of
 from spenser_gee.runs.queries import RecordedEvaluation, RecordedGeneration, evaluations, generations
 from spenser_gee.runs.store import RunFolder
@@ -62,7 +62,7 @@ def _unfinished(made: Sequence[RecordedEvaluation], done: int) -> list[str]:
 
 def _final_words(final: tuple[RecordedGeneration, float], made: Sequence[RecordedEvaluation]) -> str:
     row, mean = final
-    effort = max(each.effort for each in made if each.generation == row.generation)
+    effort = effort_of(made, row.generation)
     return (
         f"in the finals (generation {row.generation}: {number_of(row.finals, 'network')} with {effort:g} times the "
         f"training) it was {spread(mean, row.best_standard_error)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spenser_gee.runs.queries import RecordedEvaluation, candidates, evaluations
@@ -44,6 +45,11 @@ def measured(run: RunFolder) -> dict[int, list[RecordedEvaluation]]:
         candidate: [each for each in made if each.effort == least[candidate]]
         for candidate, made in found.items()
     }
+
+
+def effort_of(made: Sequence[RecordedEvaluation], generation: int) -> float:
+    """How many times the budget the candidates of a generation had at most."""
+    return max(each.effort for each in made if each.generation == generation)
 
 
 def _fitness(values: list[tuple[float, float | None]]) -> Fitness:

@@ -9,7 +9,7 @@ from spenser_gee.report.drawing import svg
 from spenser_gee.report.drawing.front import draw_front, log_ticks
 from spenser_gee.report.drawing.label_places import label_points
 from spenser_gee.report.drawing.section import Figure, Section, Table
-from spenser_gee.report.run.facts import measured, number_of
+from spenser_gee.report.run.facts import effort_of, measured, number_of
 from spenser_gee.runs.queries import evaluations, generations
 from spenser_gee.runs.store import RunFolder
 from spenser_gee.runs.summary import Member, summarise
@@ -46,7 +46,7 @@ def _of_the_finals(run: RunFolder) -> str:
     last = generations(run)[-1]
     if not last.finals:
         return ""
-    effort = max(each.effort for each in evaluations(run) if each.generation == last.generation)
+    effort = effort_of(evaluations(run), last.generation)
     return (
         f" The finals decided it: its values are those after {effort:g} times the training that the others had, "
         "so that they cannot be compared with the pale ones."
