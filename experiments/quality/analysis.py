@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,5 +138,5 @@ def draw(rows: Sequence[Row], analysis: Mapping[str, Any], path: Path) -> None:
         axes.errorbar(range(len(names)), means, errors, color="black", fmt="D", capsize=4, zorder=3)
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
         axes.set_ylabel("endpoint, per cent")
-        axes.set_title(ground, fontsize=8)
+        axes.set_title(textwrap.fill(ground, 14 * (1 + widest)), fontsize=8)
     figure.savefig(path, dpi=150)
