@@ -44,6 +44,7 @@ def parse() -> argparse.Namespace:
         "--images", type=int, default=8000, help="for candidates: 70 %% train, 30 %% are Fitness"
     )
     real.add_argument("--steps", type=int, default=352, help="of a candidate")
+    real.add_argument("--batch", type=int, default=16, help="images of a step")
     real.add_argument("--final-steps", type=int, default=1800, help="of the chosen network")
     real.add_argument("--parameters", type=int, default=35_000, help="limit")
     real.add_argument("--macs", type=int, default=1_000_000, help="limit, per time step and image")
@@ -69,6 +70,7 @@ def request_of(options: argparse.Namespace) -> Request:
         options.pool,
         options.images,
         options.steps,
+        options.batch,
         options.final_steps,
         options.parameters,
         options.macs,

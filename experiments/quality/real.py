@@ -30,21 +30,21 @@ from spenser_gee.training.source import source_of
 
 GRAMMAR = Path(__file__).parents[2] / "grammars" / "spenser_gee.lark"
 SIZES: Mapping[str, Sequence[int]] = {"features": [1, 2, 3, 4, 5], "classification": [0, 1]}
-# Small batches: at equal images, more steps tell networks apart better.
-TIME_STEPS, BATCH_SIZE, FINAL_TRAININGS = 4, 16, 2
+TIME_STEPS, FINAL_TRAININGS = 4, 2
 
 
 @dataclass(frozen=True)
 class RealRequest:
-    """images: of the training part, for candidates: 70 % train them, 30 % are Fitness. steps: of a candidate.
-    final_steps: of the chosen network, on all training images. pool: side of the squares of pixels whose mean is one
-    pixel of the images that the networks see."""
+    """images: of the training part, for candidates: 70 % train them, 30 % are Fitness. steps: of a candidate, of
+    `batch_size` images each. final_steps: of the chosen network, on all training images. pool: side of the squares of
+    pixels whose mean is one pixel of the images that the networks see."""
 
     dataset: str
     data_root: Path | None
     pool: int
     images: int
     steps: int
+    batch_size: int
     final_steps: int
     parameters: int
     macs: int
@@ -54,7 +54,7 @@ class RealRequest:
         """See `Request`."""
         return (
             f"{self.dataset}, pooled {self.pool} x {self.pool}, {self.images:,} images, "
-            f"{self.steps} steps of {BATCH_SIZE}, final {self.final_steps}, "
+            f"{self.steps} steps of {self.batch_size}, final {self.final_steps}, "
             f"{self.parameters:,} parameters, {self.macs:,} MACs"
         )
 
@@ -83,7 +83,7 @@ class RealRequest:
                 "data": {
                     "dataset": self.dataset,
                     "time_steps": TIME_STEPS,
-                    "batch_size": BATCH_SIZE,
+                    "batch_size": self.batch_size,
                     "train_subset": self.images,
                 },
                 "search": {
