@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from spenser_gee.atomic import write_json
 from spenser_gee.config import Config, load_config
@@ -164,6 +165,9 @@ def draw(searches: Sequence[Row], path: Path) -> None:
                 axes.plot(xs, ys, color=colour, marker=marker, alpha=0.7, linewidth=0.8, markersize=4)
         axes.plot([], [], color=colour, marker=marker, label=space)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("parameters")
     axes.set_ylabel("test accuracy, per cent")
     axes.legend()
