@@ -48,6 +48,7 @@ def parse() -> argparse.Namespace:
     real.add_argument("--final-steps", type=int, default=1800, help="of the chosen network")
     real.add_argument("--parameters", type=int, default=35_000, help="limit")
     real.add_argument("--macs", type=int, default=1_000_000, help="limit, per time step and image")
+    real.add_argument("--activations", type=int, help="limit, per time step and image; without it, none")
     for ground, searches, evaluations in ((table, 200, 150), (real, 17, 128)):
         ground.add_argument("--arms", nargs="+", default=["random", "one-plus-lambda"], help=", ".join(ARMS))
         ground.add_argument("--seeds", nargs=2, type=int, default=(0, searches), metavar=("FIRST", "END"))
@@ -74,6 +75,7 @@ def request_of(options: argparse.Namespace) -> Request:
         options.final_steps,
         options.parameters,
         options.macs,
+        options.activations,
     )
 
 

@@ -48,6 +48,7 @@ class RealRequest:
     final_steps: int
     parameters: int
     macs: int
+    activations: int | None
 
     @property
     def label(self) -> str:
@@ -56,7 +57,7 @@ class RealRequest:
             f"{self.dataset}, pooled {self.pool} x {self.pool}, {self.images:,} images, "
             f"{self.steps} steps of {self.batch_size}, final {self.final_steps}, "
             f"{self.parameters:,} parameters, {self.macs:,} MACs"
-        )
+        ) + ("" if self.activations is None else f", {self.activations:,} activations")
 
     @property
     def per_evaluation(self) -> float:
@@ -89,7 +90,11 @@ class RealRequest:
                 "search": {
                     "sizes": SIZES,
                     "mutation": dict(mutation or {}),
-                    "limits": {"parameters": self.parameters, "macs": self.macs},
+                    "limits": {
+                        "parameters": self.parameters,
+                        "macs": self.macs,
+                        "activations": self.activations,
+                    },
                 },
                 "initialisation": {"terms": "off", "inherit": "none"},
                 "training": {"steps": steps},
