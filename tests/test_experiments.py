@@ -190,6 +190,10 @@ def test_search_quality_by_training(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "--seeds",
         "0",
         "1",
+        "--batch",
+        "8",
+        "--activations",
+        "2000",
     )
     small = '={"strategy": "random", "offspring": 2}'
     options = (
@@ -202,13 +206,14 @@ def test_search_quality_by_training(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         f"again{small}",
         "optuna-random",
     )
-    trained = []
+    trained, settings = [], []
     study("search_quality", monkeypatch)
     real = importlib.import_module("quality.real")
     evaluate = real.evaluate
 
     def counted(config: Any, task: Any, candidacy: Any) -> Any:
         trained.append(config.training.steps)
+        settings.append((config.data.batch_size, config.search.limits.activations))
         return evaluate(config, task, candidacy)
 
     monkeypatch.setattr(real, "evaluate", counted)
@@ -218,7 +223,11 @@ def test_search_quality_by_training(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert by_arm["random"]["evaluations"] == by_arm["again"]["evaluations"]
     # What `again` shares with `random` is trained once, and counted twice.
     assert trained.count(2) == by_arm["random"]["evaluations"] + by_arm["optuna-random"]["evaluations"]
+    assert set(settings) == {(8, 2000)}
     assert all(row["steps"] == 2 * row["units"] for row in results["rows"])
+    assert all(
+        "2 steps of 8," in row["ground"] and "2,000 activations" in row["ground"] for row in results["rows"]
+    )
     assert all(0.0 <= value <= 1.0 for row in results["rows"] for value in row["endpoints"])
 
 
