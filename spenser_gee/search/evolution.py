@@ -40,8 +40,8 @@ class EvolutionSettings(Chosen):
     population: networks that can be parents; the first so many are sampled. survival: the youngest (age) or the best
     (merit) stay in it. tournament: a parent is the best of so many drawn from the population. crossover: probability
     that a child has two parents. immigrants: sampled networks in each generation. duel: who takes the first place, and
-    who loses it, are evaluated once more on a fresh draw. screen: for each child so many mutants are drawn, and trees
-    fitted to all evaluations choose one; 1 = off. unscreened: share of children that are not screened.
+    who loses it, are evaluated once more on a fresh draw. screen: for each child up to so many mutants are drawn, and
+    trees fitted to all evaluations choose one; 1 = off.
     """
 
     kind: str = "evolution"
@@ -52,7 +52,6 @@ class EvolutionSettings(Chosen):
     immigrants: NotNegative = 0
     duel: bool = False
     screen: Positive = 40
-    unscreened: Share = 0.1
 
 
 class Nsga2Settings(EvolutionSettings):
@@ -285,8 +284,11 @@ class _Breeding(Generic[G]):
         if index >= self._frame.offspring - settings.immigrants:
             return proposer.fresh(stream(seed, "sample", state.generation, index))
         rng = stream(seed, "variation", state.generation, index)
-        if self._trees is not None and rng.random() >= settings.unscreened:
-            pool = proposer.pool(lambda: self._child(rng), settings.screen)
+        # Log-uniform: how far a child relies on the trees differs, and one in nine (of 40) does not at all. Where all do,
+        # what the trees have met in poor networks only is never tried again.
+        mutants = round(settings.screen ** rng.random())
+        if mutants > 1 and self._trees is not None:
+            pool = proposer.pool(lambda: self._child(rng), mutants)
             if pool:
                 return proposer.settle(*pool[self._most_promising(pool)])
         # Where no child is new, all is known near the population.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import FITNESS, OBJECTIVES, Objective
 from spenser_gee.search import Frame, MemoryRecord, Proposal, RandomSearch, Stops, run_search
 from spenser_gee.search.evolution import Evolution, EvolutionSettings, Nsga2Settings
-from spenser_gee.search.screen import OPTIMISM, TREES, Experience, Trees
+from spenser_gee.search.proposals import Proposer
+from spenser_gee.search.screen import OPTIMISM, TREES, Experience, Hope, Trees
 from spenser_gee.testing.toy_space import Bits, evaluator, toy_space
 
 BOTH = (OBJECTIVES["fitness"], OBJECTIVES["parameters"])
@@ -140,22 +141,35 @@ def test_who_loses_the_duel_by_the_means_loses_the_place() -> None:
     assert [m.mean("fitness") for m in state.best if m.candidate.id == 2] == [4.0]
 
 
-def test_trees_find_what_matters_and_screened_search_beats_unscreened() -> None:
-    def rugged(proposal: Proposal[Bits], generation: int) -> Evaluation:
-        bits = proposal.candidate.genotype
-        return Evaluation("complete", {"fitness": float(sum(bits[:6]) + 3 * bits[7] * bits[9])})
+def test_a_screened_child_is_the_most_promising_of_its_mutants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many mutants there are is log-uniform."""
+    pools: list[tuple[int, list[float]]] = []
+    plain = Proposer.pool
 
-    gained = []
-    for screen in (1, 10):
-        values = []
-        for seed in range(6):
-            settings = EvolutionSettings(population=8, tournament=4, screen=screen, unscreened=0.0)
-            strategy = Evolution(settings, Frame(toy_space(), seed, 4))
-            record = MemoryRecord()
-            run_search(strategy, evaluator(rugged), record, stops=Stops(8))
-            values.append(max(e.objectives["fitness"] for _, e in record.evaluations.values()))
-        gained.append(sum(values))
-    assert gained[1] > gained[0]
+    def worth(values: Iterable[float]) -> float:
+        """A number of each bit string, without rhyme."""
+        return math.fsum(value * math.sin(place**2 + 1) for place, value in enumerate(values))
+
+    def watched(self: Proposer[Bits], draw: Any, count: int) -> Any:
+        found = plain(self, draw, count)
+        pools.append((count, [worth(drawn.genotype) for drawn, _ in found]))
+        return found
+
+    def hopes(self: Trees, features: Sequence[Mapping[str, float]]) -> list[Hope]:
+        return [Hope({"fitness": worth(each.values())}) for each in features]
+
+    monkeypatch.setattr(Proposer, "pool", watched)
+    monkeypatch.setattr(Trees, "hopes", hopes)
+    _, _, record = evolved(
+        41, lambda *_: Evaluation("complete", {"fitness": 0.0}), 10, screen=20, survival="age"
+    )
+    children = [c for (_, number), (c, _) in sorted(record.evaluations.items()) if number >= 10]
+    worths = {worth(child.genotype) for child in children}
+    assert len(children) == 400
+    assert all(len(pool) == count and max(pool) in worths for count, pool in pools)
+    counts = np.array([count for count, _ in pools] + [1] * (len(children) - len(pools)))
+    assert (counts.min(), counts.max()) == (1, 20)
+    assert np.mean(counts <= math.sqrt(20)) == pytest.approx(0.5, abs=0.06)
 
 
 def test_trees_are_equal_for_equal_seeds_and_take_features_that_were_not_there_before() -> None:
