@@ -9,6 +9,11 @@ from spenser_gee.genotype.genotype import Genotype
 from spenser_gee.phenotype.plan import Plan
 
 
+def species(plan: Plan) -> str:
+    """The words of its layers with weights, in order: networks of one species differ in numbers and in what is between."""
+    return " ".join(type(planned.layer).__name__ for planned in plan.layers if planned.layer.weighted)
+
+
 def features(genotype: Genotype, plan: Plan) -> dict[str, float]:
     """Its sizes (logarithms), how many layers of each word it has, and all of its genes by their place.
 

@@ -24,7 +24,7 @@ from spenser_gee.objective import Objective
 from spenser_gee.rng import derive_seed, stream
 from spenser_gee.search.members import Member, complete_members, readable, require_counts
 from spenser_gee.search.proposals import Described, Drawn, Frame, Proposer
-from spenser_gee.search.ranking import best_first, chosen_first
+from spenser_gee.search.ranking import best_first, by_species, chosen_first
 from spenser_gee.search.screen import ENOUGH, Experience, Trees
 from spenser_gee.search.strategy import Candidate, G, Progress, Proposal, Trained
 from spenser_gee.settings import Chosen, NotNegative, Positive, Share, Whole
@@ -38,7 +38,8 @@ class EvolutionSettings(Chosen):
     """A population that evolves.
 
     population: networks that can be parents; the first so many are sampled. survival: the youngest (age) or the best
-    (merit) stay in it. tournament: a parent is the best of so many drawn from the population. crossover: probability
+    (merit) stay in it. tournament: a parent is the best of so many drawn from the population. species: the best of each
+    structure come before the second ones, in tournaments and in survival by merit. crossover: probability
     that a child has two parents. immigrants: sampled networks in each generation. duel: who takes the first place, and
     who loses it, are evaluated once more on a fresh draw. screen: for each child up to so many mutants are drawn, and
     trees fitted to all evaluations choose one; 1 = off.
@@ -48,6 +49,7 @@ class EvolutionSettings(Chosen):
     population: Annotated[Whole, Field(ge=2)] = 10
     survival: Literal["age", "merit"] = "merit"
     tournament: Positive = 5
+    species: bool = True
     crossover: Share = 0.0
     immigrants: NotNegative = 0
     duel: bool = False
@@ -60,6 +62,7 @@ class Nsga2Settings(EvolutionSettings):
     kind: str = "nsga2"
     population: Annotated[Whole, Field(ge=2)] = 24
     tournament: Positive = 2
+    species: bool = False
     crossover: Share = 0.5
     screen: Positive = 1
 
@@ -117,7 +120,8 @@ class Evolution(Generic[G]):
             for member in state.best
             if member.candidate.id in state.challenge
         ]
-        breeding = _Breeding(self._settings, self._frame, state, proposer)
+        order = self._order(state.population)
+        breeding = _Breeding(self._settings, self._frame, state, proposer, order)
         trained = {member.candidate.id: member.evaluation for member in self._parents(state)}
         while len(proposals) < self._frame.offspring:
             proposal = breeding.newcomer(len(proposals))
@@ -155,9 +159,16 @@ class Evolution(Generic[G]):
     def _survivors(self, members: list[Member[G]]) -> tuple[Member[G], ...]:
         size = self._settings.population
         if self._settings.survival == "merit":
-            chosen = sorted(best_first(members, self.objectives)[:size])
+            chosen = sorted(self._order(members)[:size])
             return tuple(members[at] for at in chosen)
         return tuple(members[-size:])
+
+    def _order(self, members: Sequence[Member[G]]) -> list[int]:
+        """Places of `members`, those first that are to survive and to be parents."""
+        order, species = best_first(members, self.objectives), self._space.species
+        if species is None or not self._settings.species:
+            return order
+        return by_species(order, [species(member.candidate.payload) for member in members])
 
     def _best(self, members: list[Member[G]]) -> tuple[Member[G], ...]:
         """With one objective the `LEADING`; with several the front, the one to choose first."""
@@ -252,14 +263,18 @@ class Evolution(Generic[G]):
 
 
 class _Breeding(Generic[G]):
-    """The newcomers of one generation."""
+    """The newcomers of one generation. order: places of the population, the best first."""
 
     def __init__(
-        self, settings: EvolutionSettings, frame: Frame[G], state: EvolutionState[G], proposer: Proposer[G]
+        self,
+        settings: EvolutionSettings,
+        frame: Frame[G],
+        state: EvolutionState[G],
+        proposer: Proposer[G],
+        order: Sequence[int],
     ) -> None:
         self._settings, self._frame, self._space = settings, frame, frame.space
         self._state, self._proposer, self._objectives = state, proposer, frame.objectives
-        order = best_first(state.population, frame.objectives)
         self._rank = {at: rank for rank, at in enumerate(order)}
 
     @cached_property
@@ -288,14 +303,15 @@ class _Breeding(Generic[G]):
         # what the trees have met in poor networks only is never tried again.
         mutants = round(settings.screen ** rng.random())
         if mutants > 1 and self._trees is not None:
-            pool = proposer.pool(lambda: self._child(rng), mutants)
+            # Of one parent: the trees do not choose between those that the tournament has chosen from.
+            parent = self._parent(rng)
+            pool = proposer.pool(lambda: self._child(parent, rng), mutants)
             if pool:
                 return proposer.settle(*pool[self._most_promising(pool)])
         # Where no child is new, all is known near the population.
-        return proposer.first_new(lambda: self._child(rng), proposer.sampling(rng))
+        return proposer.first_new(lambda: self._child(self._parent(rng), rng), proposer.sampling(rng))
 
-    def _child(self, rng: np.random.Generator) -> Drawn[G]:
-        parent = self._parent(rng)
+    def _child(self, parent: Candidate[G], rng: np.random.Generator) -> Drawn[G]:
         genotype, changes, parents = parent.genotype, list[str](), [parent.id]
         if self._space.cross is not None and rng.random() < self._settings.crossover:
             other = self._parent(rng)

@@ -37,6 +37,7 @@ class Space(Generic[G]):
     to_json(genotype) -> JSON-able values, and its inverse from_json.
     cross(first, second, rng) -> a child of both, where the space has a crossover.
     features(genotype, payload) -> numbers by name that say what the network is like, for models of the fitness.
+    species(payload) -> the same for networks of one structure, which compete with each other first.
     """
 
     sample: Callable[[np.random.Generator], G]
@@ -46,6 +47,7 @@ class Space(Generic[G]):
     from_json: Callable[[Any], G]
     cross: Callable[[G, G, np.random.Generator], tuple[G, Sequence[str]]] | None = None
     features: Callable[[G, Any], Mapping[str, float]] | None = None
+    species: Callable[[Any], str] | None = None
 
     def candidate_to_json(self, candidate: Candidate[G]) -> dict[str, Any]:
         """JSON-able values of a candidate."""

@@ -8,6 +8,7 @@ larger one of the two standard errors is a tie.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -35,6 +36,16 @@ def best_first(scored: Sequence[Scored], objectives: Sequence[Objective]) -> lis
         (objective,) = objectives
         return sorted(range(len(scored)), key=lambda at: -objective.sign * scored[at].mean(objective.name))
     return [at for front in fronts(scored, objectives) for at in front]
+
+
+def by_species(order: Sequence[int], species: Sequence[str]) -> list[int]:
+    """The same places, the first of every species before the second of any, and so on. species: of each place."""
+    met: Counter[str] = Counter()
+    ranks = {}
+    for at in order:
+        ranks[at] = met[species[at]]
+        met[species[at]] += 1
+    return sorted(order, key=ranks.__getitem__)
 
 
 def fronts(scored: Sequence[Scored], objectives: Sequence[Objective]) -> list[list[int]]:

@@ -33,7 +33,7 @@ from spenser_gee.network.backends import resolve_backend
 from spenser_gee.network.denormals import start_threads
 from spenser_gee.network.device import choose_device
 from spenser_gee.phenotype.decode import decode
-from spenser_gee.phenotype.features import features
+from spenser_gee.phenotype.features import features, species
 from spenser_gee.phenotype.plan import Plan, plan_network
 from spenser_gee.phenotype.space import check_size
 from spenser_gee.phenotype.spec import NetworkSpec
@@ -188,6 +188,7 @@ def make_space(config: Config, grammar: Grammar, data: Dataset) -> Space[Genotyp
         from_json=Genotype.from_json,
         cross=mix,
         features=lambda genotype, phenotype: features(genotype, phenotype.plan),
+        species=lambda phenotype: species(phenotype.plan),
     )
 
 
