@@ -1,4 +1,5 @@
-"""A toy search space: bit strings, maximise the ones. `describe` calls a string infeasible on demand."""
+"""A toy search space: bit strings, maximise the ones; a species is the first two bits. `describe` calls a string
+infeasible on demand."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def toy_space(length: int = 24, infeasible: Callable[[Bits], str | None] = never
 
     def describe(bits: Bits) -> Described:
         sentence = " ".join(map(str, bits))
-        return Described(sentence, f"key {sentence}", infeasible(bits))
+        return Described(sentence, f"key {sentence}", infeasible(bits), bits)
 
     def cross(one: Bits, other: Bits, rng: np.random.Generator) -> tuple[Bits, Sequence[str]]:
         place = int(rng.integers(1, length))
@@ -37,7 +38,10 @@ def toy_space(length: int = 24, infeasible: Callable[[Bits], str | None] = never
     def features(bits: Bits, payload: Any) -> dict[str, float]:
         return {f"bit {place}": float(bit) for place, bit in enumerate(bits)}
 
-    return Space(sample, mutate, describe, list, tuple, cross, features)
+    def species(bits: Bits) -> str:
+        return str(bits[:2])
+
+    return Space(sample, mutate, describe, list, tuple, cross, features, species)
 
 
 def best_of(strategy: Any, state: Any) -> int | None:

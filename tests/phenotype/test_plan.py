@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from spenser_gee.network.build import build_network
+from spenser_gee.phenotype.features import species
 from spenser_gee.phenotype.plan import INPUT, EncodingKey, Plan, plan_network
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.layers import (
@@ -191,3 +192,11 @@ def test_skip_joins_are_planned() -> None:
 def test_reasons_why_a_network_cannot_be_built(units: tuple[tuple[Layer, ...], ...], reason: str) -> None:
     with pytest.raises(Infeasible, match=reason):
         plan_of(*units)
+
+
+def test_a_species_is_the_layers_with_weights_whatever_they_are_like() -> None:
+    conv = (Conv(filters=4, kernel=3), BatchNorm(), LIF(), MaxPool(size=2))
+    assert species(plan_of(conv, HEAD)) == "Conv FullyConnected"
+    assert species(plan_of((Conv(filters=9, kernel=2), LIF()), HEAD)) == "Conv FullyConnected"
+    assert species(plan_of(conv, conv, HEAD)) == "Conv Conv FullyConnected"
+    assert species(plan_of(HEAD)) == "FullyConnected"

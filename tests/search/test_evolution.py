@@ -13,7 +13,7 @@ import pytest
 from spenser_gee.errors import InputError
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.objective import FITNESS, OBJECTIVES, Objective
-from spenser_gee.search import Frame, MemoryRecord, Proposal, RandomSearch, Stops, run_search
+from spenser_gee.search import Candidate, Frame, MemoryRecord, Proposal, RandomSearch, Stops, run_search
 from spenser_gee.search.evolution import Evolution, EvolutionSettings, Nsga2Settings
 from spenser_gee.search.proposals import Proposer
 from spenser_gee.search.screen import OPTIMISM, TREES, Experience, Hope, Trees
@@ -29,7 +29,7 @@ def ones(proposal: Proposal[Bits], generation: int) -> Evaluation:
 def evolved(
     generations: int, score: Any = ones, offspring: int = 4, **options: Any
 ) -> tuple[Evolution[Bits], Any, MemoryRecord]:
-    settings = EvolutionSettings(**{"screen": 1, **options})
+    settings = EvolutionSettings(**{"screen": 1, "species": False, **options})
     strategy = Evolution(settings, Frame(toy_space(), 3, offspring))
     record = MemoryRecord()
     state = run_search(strategy, evaluator(score), record, stops=Stops(generations))
@@ -57,6 +57,31 @@ def test_by_age_the_youngest_stay_and_by_merit_the_best() -> None:
             assert sorted(values[number] for number in kept) == sorted(values.values())[-6:]
         # Whatever survives, the best of all is known.
         assert values[state.best[0].candidate.id] == max(values.values())
+
+
+def test_the_best_of_every_species_survives_and_becomes_a_parent() -> None:
+    def worse_species(proposal: Proposal[Bits], generation: int) -> Evaluation:
+        """The first two bits count against their number, so that networks with both of them are always behind."""
+        bits = proposal.candidate.genotype
+        return Evaluation("complete", {"fitness": float(sum(bits) - 20 * bits[0] - 20 * bits[1])})
+
+    def species(candidate: Candidate[Bits]) -> Bits:
+        return candidate.genotype[:2]
+
+    for kept in (True, False):
+        _, state, record = evolved(20, worse_species, population=8, survival="merit", species=kept)
+        everyone = {number: c for (_, number), (c, _) in record.evaluations.items()}
+        values = {number: e.objectives["fitness"] for (_, number), (_, e) in record.evaluations.items()}
+        alive = {species(member.candidate) for member in state.population}
+        late = {species(everyone[c.parents[0]]) for c in everyone.values() if c.id >= 60}
+        if not kept:
+            assert alive == late == {(0, 0)}
+            continue
+        assert alive == {(0, 0), (0, 1), (1, 0), (1, 1)}
+        assert len(late) > 1
+        for one in alive:
+            best = max(values[number] for number, c in everyone.items() if species(c) == one)
+            assert best in [values[m.candidate.id] for m in state.population if species(m.candidate) == one]
 
 
 def test_the_whole_population_as_tournament_makes_the_best_the_only_parent() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spenser_gee.objective import OBJECTIVES
-from spenser_gee.search.ranking import best_first, chosen_first, fronts
+from spenser_gee.search.ranking import best_first, by_species, chosen_first, fronts
 
 BOTH = (OBJECTIVES["fitness"], OBJECTIVES["parameters"])
 THREE = (*BOTH, OBJECTIVES["loss"])
@@ -102,3 +103,16 @@ def test_the_best_of_a_front_is_the_smallest_within_one_standard_error(error: fl
     assert found[0] == expected
     # Where a difference is a tie, the larger network is dominated, and cannot be chosen.
     assert len(found) == {0.0: 3, 0.015: 2, 0.5: 2}[error]
+
+
+@given(st.lists(st.sampled_from("abc")), st.randoms())
+def test_first_the_best_of_every_species_then_the_second_ones(species: list[str], random: Random) -> None:
+    order = random.sample(range(len(species)), len(species))
+    found = by_species(order, species)
+    rounds = [[at for at in order if species[at] == one] for one in "abc"]
+    expected = [
+        at
+        for members in itertools.zip_longest(*rounds)
+        for at in sorted((at for at in members if at is not None), key=order.index)
+    ]
+    assert found == expected
