@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from quality.messages import bad_input_as_message
 from quality.training import CPU, evaluate, start_process
 from quality.workers import Work, spread
 from scipy import stats
@@ -27,7 +28,7 @@ from scipy import stats
 from spenser_gee.atomic import write_json
 from spenser_gee.config import Config, load_config
 from spenser_gee.data import load_data, resolve_data
-from spenser_gee.errors import InputError, input_error
+from spenser_gee.errors import input_error
 from spenser_gee.fitness.evaluator import Candidacy
 from spenser_gee.fitness.task import make_task
 from spenser_gee.fitness.trained import resolve_budget
@@ -205,23 +206,21 @@ def main() -> None:
         options.config, options.data_root, options.networks, tuple(options.budget), options.terms
     )
     results = json.loads(options.out.read_text()) if options.out.exists() else {"rows": [], "analysis": {}}
-    try:
-        label = request.label
-        mine = [row for row in results["rows"] if row["configuration"] == label]
-        jobs, (own, longest) = plan_jobs(request, mine)
-        count, begun = sum(len(job.budgets) for job in jobs), time.monotonic()
-        for number, row in enumerate(spread(make_trainings, request, jobs, options.workers), 1):
-            results["rows"].append(row)
-            mine.append(row)
-            write_json(options.out, results)
-            left = (time.monotonic() - begun) / number * (count - number)
-            print(f"{number}/{count} trainings, about {left / 60:.0f} min left", flush=True)
-    except InputError as error:
-        raise SystemExit(str(error)) from None
+    label = request.label
+    mine = [row for row in results["rows"] if row["configuration"] == label]
+    jobs, (own, longest) = plan_jobs(request, mine)
+    count, begun = sum(len(job.budgets) for job in jobs), time.monotonic()
+    for number, row in enumerate(spread(make_trainings, request, jobs, options.workers), 1):
+        results["rows"].append(row)
+        mine.append(row)
+        write_json(options.out, results)
+        left = (time.monotonic() - begun) / number * (count - number)
+        print(f"{number}/{count} trainings, about {left / 60:.0f} min left", flush=True)
     results["analysis"][label] = analyse(mine, own, longest)
     write_json(options.out, results)
     print(table(label, results["analysis"][label]))
 
 
 if __name__ == "__main__":
-    main()
+    with bad_input_as_message():
+        main()

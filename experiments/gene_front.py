@@ -21,9 +21,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from quality.messages import bad_input_as_message
 
 from spenser_gee.atomic import write_json
 from spenser_gee.config import Config, load_config
+from spenser_gee.errors import input_error
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.runs import queries
@@ -97,7 +99,7 @@ def configuration(options: argparse.Namespace, space: str, seed: int, folder: Pa
     )
     text = read_text(config.grammar, "grammar")
     if GENE not in text:
-        raise SystemExit(f"{config.grammar}: no {GENE} to replace")
+        raise input_error(config.grammar, f"no {GENE} to replace", "Give a grammar with gene-encoded layers.")
     path = folder / "grammar.lark"
     path.write_text(text.replace(GENE, SPACES[space]))
     (folder / "numeric.lark").write_text(read_text(Path(config.grammar).with_name("numeric.lark"), "grammar"))
@@ -175,4 +177,5 @@ def draw(searches: Sequence[Row], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with bad_input_as_message():
+        main()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from quality.messages import bad_input_as_message
 
 from spenser_gee.atomic import write_json
 from spenser_gee.config import Data
@@ -271,4 +272,5 @@ def _cell(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with bad_input_as_message():
+        main()

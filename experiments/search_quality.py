@@ -18,13 +18,13 @@ from pathlib import Path
 from quality.analysis import analyse, draw, tables
 from quality.arms import ARMS, read_arms
 from quality.grounds import Request
+from quality.messages import bad_input_as_message
 from quality.real import RealRequest
 from quality.reckoning import reckon
 from quality.study import Study, run_study
 from quality.table import TableRequest
 
 from spenser_gee.atomic import write_json
-from spenser_gee.errors import InputError
 
 
 def parse() -> argparse.Namespace:
@@ -80,17 +80,14 @@ def request_of(options: argparse.Namespace) -> Request:
 
 
 def main() -> None:
-    """Runs what the output file does not have yet."""
+    """Runs what the output file does not have yet. Raises InputError."""
     options = parse()
-    try:
-        arms = read_arms(options.arms)
-        study = Study(request_of(options), arms, range(*options.seeds), options.evaluations)
-        if options.reckon:
-            print(reckon(study, options.workers))
-            return
-        results = run_study(study, options.out, options.workers)
-    except InputError as error:
-        raise SystemExit(str(error)) from None
+    arms = read_arms(options.arms)
+    study = Study(request_of(options), arms, range(*options.seeds), options.evaluations)
+    if options.reckon:
+        print(reckon(study, options.workers))
+        return
+    results = run_study(study, options.out, options.workers)
     results["analysis"] = {
         **results.get("analysis", {}),
         **analyse(results["rows"], [study.label], options.reference),
@@ -103,4 +100,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with bad_input_as_message():
+        main()

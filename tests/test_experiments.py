@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import pytest
 import tiny_networks
 from scipy.stats import spearmanr
 
+from spenser_gee.errors import InputError
 from spenser_gee.genotype import canonicalise, genotype_from_sentence, sentence_of
 from spenser_gee.grammar.load import load_grammar
 from spenser_gee.search.evolution import EvolutionSettings
@@ -107,8 +109,19 @@ def test_search_quality_on_a_table(
     assert figure.stat().st_size > 1000
     assert "| two | random | 2 |" in capsys.readouterr().out
     changed = ("--arms", 'two={"strategy": "random"}')
-    with pytest.raises(SystemExit, match="another one"):
+    with pytest.raises(InputError, match="another one"):
         search_quality(monkeypatch, tmp_path, "table", "--table", path, "--evaluations", "20", *changed)
+
+
+def test_bad_input_to_a_script_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
+    script = Path(__file__).parent.parent / "experiments" / "search_quality.py"
+    (tmp_path / "text.npz").write_text("no table")
+    for name, found in (("none.npz", "No such file"), ("text.npz", "not an npz")):
+        command = [sys.executable, str(script), "table", "--table", name, "--out", "results.json"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert found in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_searches_spread_over_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

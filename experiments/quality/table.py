@@ -47,9 +47,14 @@ class TableRequest:
         return float(self.epochs)
 
     def ground(self) -> TableGround:
-        """Raises InputError where the table has no such column."""
-        with np.load(self.path) as table:
-            arrays = {name: table[name] for name in ("epochs", "validation", "test", "parameters")}
+        """Raises InputError where there is no table, or it has no such column."""
+        names = ("epochs", "validation", "test", "parameters")
+        try:
+            with np.load(self.path) as table:
+                arrays = {name: table[name] for name in names}
+        except (OSError, ValueError, LookupError) as error:
+            problem = f"not an npz with {', '.join(names)}: {error}"
+            raise input_error(str(self.path), problem, "Give such a table with --table.") from None
         columns = {int(epochs): column for column, epochs in enumerate(arrays["epochs"])}
         if self.epochs not in columns:
             known = ", ".join(map(str, columns))
