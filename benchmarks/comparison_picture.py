@@ -11,11 +11,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import command
-
 from spenser_gee.atomic import write_text
 from spenser_gee.comparison.folder import load_results
-from spenser_gee.errors import input_error
+from spenser_gee.errors import input_error, run_script
 from spenser_gee.report.comparison.picture import size_picture
 
 
@@ -36,4 +34,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

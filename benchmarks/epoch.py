@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import Samples, arguments, command, ratios, save, summary, table
+from measure import Samples, arguments, ratios, save, summary, table
 from nets import INPUT, Loop, Net, net, our_network
 from snntorch import functional as snn_functional
 from snntorch import spikegen
@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 from spenser_gee.config import Training
 from spenser_gee.data import Samples as LabelledSamples
 from spenser_gee.data import import_torchvision, load_dataset
-from spenser_gee.errors import input_error
+from spenser_gee.errors import input_error, run_script
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.training.mode import Mode
 from spenser_gee.training.source import Source
@@ -220,4 +220,4 @@ def tables(results: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

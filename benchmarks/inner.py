@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from measure import QUICK, Pace, arguments, command, interleave, ratios, save, summary, table
+from measure import QUICK, Pace, arguments, interleave, ratios, save, summary, table
 
 from spenser_gee.config import Training
 from spenser_gee.data import Samples, load_dataset
+from spenser_gee.errors import run_script
 from spenser_gee.initialisation.evolve import Trial
 from spenser_gee.initialisation.objective import Terms
 from spenser_gee.initialisation.start import GeneStart, plain_start
@@ -174,4 +175,4 @@ def tables(results: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

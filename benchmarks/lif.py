@@ -22,7 +22,6 @@ from measure import (
     Samples,
     arguments,
     backends,
-    command,
     interleave,
     save,
     summary,
@@ -31,6 +30,7 @@ from measure import (
 )
 from torch import Tensor
 
+from spenser_gee.errors import run_script
 from spenser_gee.network.lif import lif
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.network.neurons import RESETS
@@ -172,4 +172,4 @@ def tables(results: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

@@ -11,7 +11,6 @@ import math
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +23,6 @@ from typing import Any
 import torch
 
 from spenser_gee.atomic import write_json
-from spenser_gee.errors import InputError
 from spenser_gee.network.backends import backend, resolve_backend
 from spenser_gee.network.device import choose_device
 from spenser_gee.runs.environment import describe_environment
@@ -79,15 +77,6 @@ def arguments(
     if not many_threads:
         torch.set_num_threads(options.threads)
     return options
-
-
-def command(main: Callable[[], object]) -> None:
-    """Runs a benchmark as a program: bad input is one message and exit code 2."""
-    try:
-        main()
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
 
 
 def interleave(

@@ -21,7 +21,6 @@ from measure import (
     QUICK,
     Pace,
     arguments,
-    command,
     in_fresh_process,
     interleave,
     ratios,
@@ -31,7 +30,7 @@ from measure import (
 )
 from nets import Net, Step, floor_step, loop_step, net, our_network
 
-from spenser_gee.errors import input_error
+from spenser_gee.errors import input_error, run_script
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.training.chunks import kept_bytes
 from spenser_gee.training.mode import Mode
@@ -197,4 +196,4 @@ def tables(results: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from goals import goals
-from measure import command, table
+from measure import table
 from plots import plot_bandwidth, plot_scaling, plot_steps
 
 from spenser_gee.atomic import write_text
-from spenser_gee.errors import input_error
+from spenser_gee.errors import input_error, run_script
 
 BENCHMARKS = ("lif", "step", "epoch", "memory", "scaling", "inner", "search")
 PLOTS: Mapping[str, Callable[[Any, Path], None]] = {
@@ -132,4 +132,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from measure import QUICK, Pace, arguments, backends, command, interleave, save, summary, table, using
+from measure import QUICK, Pace, arguments, backends, interleave, save, summary, table, using
 from nets import Net, Step, our_step
 
+from spenser_gee.errors import run_script
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.keys import CLASSES
@@ -124,4 +125,4 @@ def tables(results: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

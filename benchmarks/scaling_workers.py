@@ -24,9 +24,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from measure import Samples, arguments, command, ratios, save, summary, table
+from measure import Samples, arguments, ratios, save, summary, table
 
 from spenser_gee.config import load_config
+from spenser_gee.errors import run_script
 from spenser_gee.evaluation import Evaluation
 from spenser_gee.execution import Job, open_executor
 from spenser_gee.genotype import sample_genotype, sentence_of
@@ -196,4 +197,4 @@ def _spread(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

@@ -14,9 +14,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from measure import arguments, command, save, table
+from measure import arguments, save, table
 
-from spenser_gee.errors import input_error
+from spenser_gee.errors import input_error, run_script
 from spenser_gee.runs.store import RunFolder
 
 NETWORKS = ("training", "inner search", "measuring")
@@ -118,4 +118,4 @@ def tables(results: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

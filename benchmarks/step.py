@@ -21,7 +21,6 @@ from measure import (
     Samples,
     arguments,
     backends,
-    command,
     interleave,
     ratios,
     save,
@@ -32,6 +31,7 @@ from measure import (
 )
 from nets import Net, Step, floor_step, loop_step, net, our_step, spikingjelly_step
 
+from spenser_gee.errors import run_script
 from spenser_gee.network.memory import reuse_large_blocks
 from spenser_gee.phenotype.spec import NetworkSpec
 from spenser_gee.phenotype.words.keys import CLASSES
@@ -146,4 +146,4 @@ def tables(results: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    run_script(main)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality.messages import bad_input_as_message
 from quality.training import CPU, evaluate, start_process
 from quality.workers import Work, spread
 from scipy import stats
@@ -28,7 +27,7 @@ from scipy import stats
 from spenser_gee.atomic import write_json
 from spenser_gee.config import Config, load_config
 from spenser_gee.data import load_data, resolve_data
-from spenser_gee.errors import input_error
+from spenser_gee.errors import input_error, run_script
 from spenser_gee.fitness.evaluator import Candidacy
 from spenser_gee.fitness.task import make_task
 from spenser_gee.fitness.trained import resolve_budget
@@ -222,5 +221,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with bad_input_as_message():
-        main()
+    run_script(main)

@@ -21,11 +21,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-from quality.messages import bad_input_as_message
 
 from spenser_gee.atomic import write_json
 from spenser_gee.config import Config, load_config
-from spenser_gee.errors import input_error
+from spenser_gee.errors import input_error, run_script
 from spenser_gee.genotype import genotype_from_sentence
 from spenser_gee.phenotype.check import open_grammar
 from spenser_gee.runs import queries
@@ -177,5 +176,4 @@ def draw(searches: Sequence[Row], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with bad_input_as_message():
-        main()
+    run_script(main)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from quality.messages import bad_input_as_message
 
 from spenser_gee.atomic import write_json
 from spenser_gee.config import Data
 from spenser_gee.data import load_dataset
+from spenser_gee.errors import run_script
 from spenser_gee.fitness.evaluator import Task
 from spenser_gee.fitness.task import make_task
 from spenser_gee.initialisation.evolve import (
@@ -272,5 +272,4 @@ def _cell(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    with bad_input_as_message():
-        main()
+    run_script(main)

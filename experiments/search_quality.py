@@ -18,13 +18,13 @@ from pathlib import Path
 from quality.analysis import analyse, draw, tables
 from quality.arms import ARMS, read_arms
 from quality.grounds import Request
-from quality.messages import bad_input_as_message
 from quality.real import RealRequest
 from quality.reckoning import reckon
 from quality.study import Study, run_study
 from quality.table import TableRequest
 
 from spenser_gee.atomic import write_json
+from spenser_gee.errors import run_script
 
 
 def parse() -> argparse.Namespace:
@@ -100,5 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with bad_input_as_message():
-        main()
+    run_script(main)

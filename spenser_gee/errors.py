@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
+import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def input_error(where: str | Place, problem: str, remedy: str = "") -> InputErro
     """An `InputError` with one finding."""
     place = Place(where) if isinstance(where, str) else where
     return InputError(Finding(place, problem, remedy))
+
+
+def run_script(main: Callable[[], object]) -> None:
+    """Runs a script's main function: bad input is one message and exit code 2."""
+    try:
+        main()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
 
 
 # Control characters but tab and line feed; halves of surrogate pairs (a file name that is not UTF-8, "\\ud800" in YAML).
